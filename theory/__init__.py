@@ -1,0 +1,40 @@
+"""What the claims predict, computed: polynomial networks, root counts, path tracking, zero sets, degeneracy, proof.
+
+Everything public is a name of this module, loaded when it is first used, so that `import theory` stays fast and needs
+neither torch nor matplotlib.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_HOME = {
+    "PolynomialActivation": "activations",
+    "monomial": "activations",
+    "relu_approximation": "activations",
+    "relu_degree": "activations",
+    "PolynomialSystem": "systems",
+    "PolynomialNetwork": "networks",
+    "bounds": "root_counts",
+    "solve": "continuation.solve",
+    "SolutionSet": "continuation.solve",
+    "zero_set": "zero_sets",
+    "degeneracy": "local_geometry",
+    "classify": "local_geometry",
+    "Claim": "claims.claim",
+    "list_claims": "claims",
+    "verify": "claims",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'theory' has no attribute {name!r}; it has {', '.join(__all__)}")
+    value = getattr(import_module(f"theory.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

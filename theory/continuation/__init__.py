@@ -1,0 +1,1 @@
+"""Homotopy continuation: tapes, start systems, the path tracker, endgames and the solver built from them."""
