@@ -1,0 +1,204 @@
+"""Every figure of the project, in one style: the only file that imports matplotlib.
+
+Colours are those of Okabe and Ito, told apart by colour-blind readers; marker and line style change with the colour, so
+that a grey print can be read too. Each helper draws into the axes it is given, or into a new figure, and returns the
+figure; nothing here touches pyplot or any other global state.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (7, 2)))
+_STYLE: Any = {  # Any: matplotlib types the keys as a union of 300 literals
+    "font.size": 9.0,
+    "axes.titlesize": 9.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.5,
+    "axes.axisbelow": True,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4.0,
+    "legend.fontsize": 8.0,
+    "legend.frameon": False,
+    "figure.dpi": 150.0,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "theory2",  # the ids inside an SVG, else random: the same numbers give the same file
+}
+
+
+def style(index: int) -> dict[str, Any]:
+    """Colour, marker and line style number `index`, as keywords of `Axes.plot`."""
+    k = index % len(COLOURS)
+    return {"color": COLOURS[k], "marker": MARKERS[k], "linestyle": DASHES[k]}
+
+
+def panels(columns: int, rows: int = 1, *, width: float = 3.4, height: float = 2.7) -> tuple[Figure, list[Axes]]:
+    """A figure of rows x columns empty axes, each width x height inches, in reading order."""
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+        grid = figure.subplots(rows, columns, squeeze=False)
+    return figure, list(grid.ravel())
+
+
+def lines(
+    series: Mapping[str, Sequence[Any]],
+    *,
+    x: str,
+    y: str,
+    title: str = "",
+    log: str = "",
+    markers: bool = True,
+    limits: tuple[float, float] | None = None,
+    axes: Axes | None = None,
+) -> Figure:
+    """One line an entry of series: label -> (x, y) or (x, y, spread), spread shown as a band of y ± spread.
+
+    x, y: the axes' names, with units. log: any of "x", "y", "xy". limits: of the y axis. A NaN breaks a line.
+    """
+    axes = axes or _alone()
+    with matplotlib.rc_context(_STYLE):
+        for k, (label, (horizontal, vertical, *spread)) in enumerate(series.items()):
+            look = style(k) if markers else {**style(k), "marker": None}
+            at, values = np.asarray(horizontal, float), np.asarray(vertical, float)
+            axes.plot(at, values, label=label, **look)
+            if spread:
+                band = np.asarray(spread[0], float)
+                axes.fill_between(at, values - band, values + band, color=look["color"], alpha=0.2, linewidth=0)
+        _finish(axes, x, y, title, log, limits, legend=len(series) > 1)
+    return _figure(axes)
+
+
+def points(
+    series: Mapping[str, Sequence[Any]],
+    *,
+    x: str,
+    y: str,
+    title: str = "",
+    log: str = "",
+    limits: tuple[float, float] | None = None,
+    axes: Axes | None = None,
+) -> Figure:
+    """One set of unconnected points an entry of series: label -> (x, y) or (x, y, error), error drawn as a bar."""
+    axes = axes or _alone()
+    with matplotlib.rc_context(_STYLE):
+        for k, (label, (horizontal, vertical, *error)) in enumerate(series.items()):
+            look = {**style(k), "linestyle": "none"}
+            axes.errorbar(horizontal, vertical, yerr=error[0] if error else None, label=label, capsize=2.0, **look)
+        _finish(axes, x, y, title, log, limits, legend=len(series) > 1)
+    return _figure(axes)
+
+
+def bars(
+    labels: Sequence[str],
+    groups: Mapping[str, Sequence[float]],
+    *,
+    x: str,
+    y: str,
+    errors: Mapping[str, Sequence[float]] | None = None,
+    title: str = "",
+    log: str = "",
+    limits: tuple[float, float] | None = None,
+    axes: Axes | None = None,
+) -> Figure:
+    """Bars side by side: one cluster a label, one bar of it a group; errors: half-lengths of error bars by group."""
+    axes = axes or _alone()
+    places, width = np.arange(len(labels), dtype=float), 0.8 / len(groups)
+    with matplotlib.rc_context(_STYLE):
+        for k, (group, heights) in enumerate(groups.items()):
+            shift = (k - (len(groups) - 1) / 2) * width
+            error = (errors or {}).get(group)
+            hatch = ("", "//", "..", "xx", "\\\\", "++", "oo", "--")[k % 8]
+            axes.bar(places + shift, np.asarray(heights, float), 0.92 * width, yerr=error, capsize=2.0, label=group,
+                     color=COLOURS[k % len(COLOURS)], hatch=hatch, edgecolor="white", linewidth=0.0)  # fmt: skip
+        axes.set_xticks(places, list(labels))
+        _finish(axes, x, y, title, log, limits, legend=len(groups) > 1)
+        axes.grid(visible=False, axis="x")
+    return _figure(axes)
+
+
+def histogram(
+    samples: Mapping[str, Any] | np.ndarray,
+    *,
+    x: str,
+    y: str = "density",
+    bins: int | Sequence[float] = 40,
+    curves: Mapping[str, Sequence[Any]] | None = None,
+    title: str = "",
+    log: str = "",
+    axes: Axes | None = None,
+) -> Figure:
+    """Normalised histograms of samples (an array, or label -> array) on shared bins; curves: label -> (x, density)."""
+    axes = axes or _alone()
+    named = samples if isinstance(samples, Mapping) else {"samples": samples}
+    arrays = {label: np.ravel(np.asarray(values, float)) for label, values in named.items()}
+    edges = np.histogram_bin_edges(np.concatenate(list(arrays.values())), bins=bins)
+    with matplotlib.rc_context(_STYLE):
+        for k, (label, values) in enumerate(arrays.items()):
+            density, _ = np.histogram(values, bins=edges, density=True)
+            axes.stairs(density, edges, fill=True, alpha=0.45, color=COLOURS[k % len(COLOURS)], label=label)
+        for k, (label, (at, height)) in enumerate((curves or {}).items()):
+            look = style(len(arrays) + k)
+            axes.plot(at, height, label=label, color=look["color"], linestyle=look["linestyle"])
+        _finish(axes, x, y, title, log, None, legend=len(arrays) + len(curves or {}) > 1)
+    return _figure(axes)
+
+
+def mark(axes: Axes, value: float, text: str, *, vertical: bool = False) -> None:
+    """A thin dotted line at a reference value (a prediction, a threshold) with its text beside it."""
+    with matplotlib.rc_context(_STYLE):
+        if vertical:
+            axes.axvline(value, color="#555555", linestyle=":", linewidth=1.0)
+            axes.annotate(text, (value, 0.98), xycoords=("data", "axes fraction"), xytext=(2, 0), va="top",
+                          textcoords="offset points", fontsize=7, color="#555555")  # fmt: skip
+        else:
+            axes.axhline(value, color="#555555", linestyle=":", linewidth=1.0)
+            axes.annotate(text, (0.99, value), xycoords=("axes fraction", "data"), xytext=(0, 2), ha="right",
+                          textcoords="offset points", fontsize=7, color="#555555")  # fmt: skip
+
+
+def save(figure: Figure, folder: str | Path, name: str) -> tuple[Path, Path]:
+    """Write folder/name.png (200 dots per inch) and folder/name.svg; the same numbers give the same files."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    png, svg = folder / f"{name}.png", folder / f"{name}.svg"
+    with matplotlib.rc_context(_STYLE):
+        figure.savefig(png, dpi=200, metadata={"Software": None})
+        figure.savefig(svg, metadata={"Date": None, "Creator": None})
+    return png, svg
+
+
+def _alone() -> Axes:
+    return panels(1, width=4.4, height=3.1)[1][0]
+
+
+def _figure(axes: Axes) -> Figure:
+    figure = axes.get_figure(root=True)
+    if figure is None:
+        raise ValueError("these axes belong to no figure; take them from panels(...)")
+    return figure
+
+
+def _finish(
+    axes: Axes, x: str, y: str, title: str, log: str, limits: tuple[float, float] | None, *, legend: bool
+) -> None:
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.set_title(title)
+    if "x" in log:
+        axes.set_xscale("log")
+    if "y" in log:
+        axes.set_yscale("log")
+    if limits is not None:
+        axes.set_ylim(limits)
+    if legend:
+        axes.legend()
