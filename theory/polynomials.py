@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from numbers import Rational
+from numbers import Number, Rational
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -201,7 +201,7 @@ class Polynomial:
     def diff(self, index: int) -> "Polynomial":
         """Partial derivative by the unknown number index, exactly."""
         return Polynomial(
-            {e[:index] + (e[index] - 1,) + e[index + 1 :]: c * e[index] for e, c in self.terms.items() if e[index]},
+            {(*e[:index], e[index] - 1, *e[index + 1 :]): c * e[index] for e, c in self.terms.items() if e[index]},
             self.n_variables,
         )
 
@@ -236,7 +236,10 @@ class Polynomial:
         """
         import sympy as sp
 
-        expression = sp.sympify(expression, strict=True)  # strict: numbers and expressions only, text is refused
+        if not isinstance(expression, sp.Expr):
+            if not isinstance(expression, Number):  # text above all: it is parsed by `theory.formats`, never here
+                raise TypeError(f"an equation must be a sympy expression, got {expression!r}; text goes through parse")
+            return cls.constant(expression, len(symbols))
         stray = expression.free_symbols - set(symbols)
         if stray:
             raise ValueError(f"{expression} contains {sorted(map(str, stray))}, which are not among the unknowns")

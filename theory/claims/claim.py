@@ -61,7 +61,7 @@ class Claim:
 
     @classmethod
     def from_cases(cls, cases: Sequence[Case], control: Control, **fields: Any) -> "Claim":
-        """A claim whose predicted and observed values are those of its cases, by instance, and whose verdict they force."""
+        """A claim that shows the values of its cases, by instance, with the verdict they force."""
         return cls(
             predicted={case.instance: case.predicted for case in cases},
             observed={case.instance: case.observed for case in cases},
@@ -76,7 +76,7 @@ class Claim:
 
 
 def judge(cases: Sequence[Case], control: Control) -> Verdict:
-    """The verdict that the cases force: `fails` if one disagrees, `holds` if all agree and the control failed as it must.
+    """The verdict that the cases force: `fails` if one disagrees, `holds` if all agree and the control failed.
 
     A control that did not come out as expected leaves every agreement without weight: `inconclusive`.
     Raises ValueError when there is no case.
