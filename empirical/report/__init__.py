@@ -1,0 +1,169 @@
+"""Every claim, both sides, one page: `compare` runs the checks and writes the report."""
+
+import json
+import multiprocessing
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from theory.claims.claim import Claim, plain
+
+Progress = Callable[[int, int, str], None]
+SIDES = ("theory", "empirical")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One claim of the page: either side may be missing, never both."""
+
+    id: str
+    theory: Claim | None
+    empirical: Claim | None
+    figures: tuple[Path, ...] = ()  # PNG files of the experiment
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        return tuple(claim for claim in (self.theory, self.empirical) if claim is not None)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `compare` returns: the rows in the order of the claims, and the page."""
+
+    rows: tuple[Row, ...]
+    path: Path
+    preset: str
+    seed: int
+
+
+def compare(
+    ids: Iterable[str] | None = None,
+    preset: str = "smoke",
+    out: str | Path = "report",
+    *,
+    data: Any = None,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Report:
+    """Check every claim (or the given ids) on each side that it has, and write one page that shows them side by side.
+
+    out: folder that receives `report.html` (self-contained), `claims.json`, `figures/` and the runs under `runs/`;
+    finished runs with the same configuration are not run again.
+    Raises ValueError for an unknown claim or preset, or data that is missing, before anything is written.
+    """
+    from empirical.experiments import check_request
+
+    wanted = _select(ids)
+    for side, claim_id in wanted:
+        if side == "empirical":
+            check_request(claim_id, preset, data, device)
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    outcomes = _run_all(wanted, preset, folder / "runs", data, seed, device, progress)
+    rows = tuple(
+        Row(
+            claim_id,
+            *(outcomes[side, claim_id][0] if (side, claim_id) in outcomes else None for side in SIDES),
+            figures=outcomes["empirical", claim_id][1] if ("empirical", claim_id) in outcomes else (),
+        )
+        for claim_id in dict.fromkeys(claim_id for _, claim_id in wanted)
+    )
+    report = Report(rows, folder / "report.html", preset, seed)
+    _write(report)
+    return report
+
+
+def _select(ids: Iterable[str] | None) -> list[tuple[str, str]]:
+    """(side, id) of all checks asked for, in the order of the claims."""
+    from empirical.experiments import EXPERIMENTS
+    from theory.claims import CLAIM_IDS, CLAIMS
+
+    available = {"theory": set(CLAIMS), "empirical": set(EXPERIMENTS)}
+    known = [claim_id for claim_id in CLAIM_IDS if any(claim_id in names for names in available.values())]
+    chosen = known if ids is None else list(dict.fromkeys(ids))
+    unknown = [claim_id for claim_id in chosen if claim_id not in known]
+    if unknown:
+        raise ValueError(f"no claim is called {', '.join(map(repr, unknown))}; known are {', '.join(known)}")
+    return [(side, claim_id) for claim_id in chosen for side in SIDES if claim_id in available[side]]
+
+
+def _run_all(
+    wanted: list[tuple[str, str]],
+    preset: str,
+    runs: Path,
+    data: Any,
+    seed: int,
+    device: str,
+    progress: Progress | None,
+) -> dict[tuple[str, str], tuple[Claim, tuple[Path, ...]]]:
+    """Each check in a worker process of its own thread count 1; as many at once as there are cores."""
+    outcomes: dict[tuple[str, str], tuple[Claim, tuple[Path, ...]]] = {}
+    workers = max(1, min(len(wanted), os.cpu_count() or 1))
+    context = multiprocessing.get_context("spawn")  # torch and numba threads do not survive a fork
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
+        futures: dict[Future[tuple[Claim, tuple[Path, ...]]], tuple[str, str]] = {
+            pool.submit(_check, side, claim_id, preset, runs, data, seed, device): (side, claim_id)
+            for side, claim_id in wanted
+        }
+        try:
+            for future in as_completed(futures):
+                side, claim_id = futures[future]
+                outcomes[side, claim_id] = future.result()
+                if progress is not None:
+                    verdict = outcomes[side, claim_id][0].verdict
+                    progress(len(outcomes), len(wanted), f"{claim_id} ({side}): {verdict}")
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return outcomes
+
+
+def _one_thread() -> None:
+    os.environ["OMP_NUM_THREADS"] = "1"  # the workers share the cores; more threads than cores slow torch twentyfold
+
+
+def _check(
+    side: str, claim_id: str, preset: str, runs: Path, data: Any, seed: int, device: str
+) -> tuple[Claim, tuple[Path, ...]]:
+    if side == "theory":
+        from theory.claims import verify
+
+        return verify(claim_id, seed=seed), ()
+    from empirical.experiments import run
+
+    done = run(claim_id, preset=preset, data=data, device=device, seed=seed, out=runs, resume=True)
+    return done.claim, tuple(Path(figure) for figure in done.figures if Path(figure).suffix == ".png")
+
+
+def _write(report: Report) -> None:
+    """claims.json, the figures and the page; each replaces its predecessor in one step."""
+    from empirical.report import page
+
+    folder = report.path.parent
+    figures = folder / "figures"
+    figures.mkdir(exist_ok=True)
+    for row in report.rows:
+        for source in row.figures:
+            for path in {source, source.with_suffix(".svg")}:
+                if path.exists():
+                    shutil.copyfile(path, figures / f"{row.id}-{path.name}")
+    content = {
+        "preset": report.preset,
+        "seed": report.seed,
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "claims": [asdict(claim) for row in report.rows for claim in row.claims],
+    }
+    _replace(folder / "claims.json", json.dumps(plain(content), indent=1, allow_nan=False) + "\n")
+    _replace(report.path, page.render(report, content["written"]))
+
+
+def _replace(path: Path, text: str) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
