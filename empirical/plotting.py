@@ -6,6 +6,7 @@ figure; nothing here touches pyplot or any other global state.
 """
 
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from empirical.records import write
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -29,7 +32,8 @@ _STYLE: Any = {  # Any: matplotlib types the keys as a union of 300 literals
     "lines.linewidth": 1.4,
     "lines.markersize": 4.0,
     "legend.fontsize": 8.0,
-    "legend.frameon": False,
+    "legend.framealpha": 0.8,
+    "legend.edgecolor": "none",
     "figure.dpi": 150.0,
     "svg.fonttype": "path",
     "svg.hashsalt": "theory2",  # the ids inside an SVG, else random: the same numbers give the same file
@@ -168,13 +172,12 @@ def mark(axes: Axes, value: float, text: str, *, vertical: bool = False) -> None
 
 def save(figure: Figure, folder: str | Path, name: str) -> tuple[Path, Path]:
     """Write folder/name.png (200 dots per inch) and folder/name.svg; the same numbers give the same files."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    png, svg = folder / f"{name}.png", folder / f"{name}.svg"
+    png, svg = BytesIO(), BytesIO()
     with matplotlib.rc_context(_STYLE):
-        figure.savefig(png, dpi=200, metadata={"Software": None})
-        figure.savefig(svg, metadata={"Date": None, "Creator": None})
-    return png, svg
+        figure.savefig(png, format="png", dpi=200, metadata={"Software": None})
+        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+    folder = Path(folder)
+    return write(folder / f"{name}.png", png.getvalue()), write(folder / f"{name}.svg", svg.getvalue())
 
 
 def _alone() -> Axes:

@@ -1,0 +1,127 @@
+"""The experiments, in the order of the claims they check, and the one way to run any of them.
+
+A module of this folder, named by its id with underscores, has
+    REPORTED              what the source prints, with where each number comes from
+    Config, PRESETS       a frozen dataclass and its values "smoke", "cpu" and "paper"; where the experiment needs data,
+                          its field `data` names the data set and `subset` says how much of it
+    compute(config, data, *, seed, device, progress) -> Result     numbers only; data is None where none is wanted
+    draw(result) -> {name: Figure}
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from empirical.data import Data
+    from empirical.records import Run
+
+EXPERIMENTS = {
+    "zero-set-dimension": "nullity of the error's Hessian where training ends, polynomial and ReLU nets",
+    "polynomial-net": "ReLU and polynomial nets trained alike: error curves, gap, what leaves the interval",
+    "boltzmann": "Langevin descent against the Boltzmann distribution",
+    "wide-minimum": "visits to two wells, one wider by 2, in 1 to 5 dimensions",
+}
+PRESETS = ("smoke", "cpu", "paper")
+WITHOUT_FILES = ("digits", "images")  # data sets that need no folder
+
+Progress = Callable[[int, int, str], None]
+
+
+def list_experiments() -> list[str]:
+    """The ids that `run` takes, in the order of the claims."""
+    return list(EXPERIMENTS)
+
+
+def run(
+    id: str,
+    preset: str = "smoke",
+    data: Any = None,
+    device: str = "auto",
+    seed: int = 0,
+    out: str | Path = "runs",
+    resume: bool = True,
+    progress: Progress | None = None,
+) -> "Run":
+    """Run one experiment, keep it in the folder out/<id>-<preset>-seed<seed>, and return what that folder holds.
+
+    data: the folder under which torchvision's folders lie, the name of a data set, or (X, Y); experiments without data
+        ignore it. Without it `smoke` takes data that need no files; `cpu` and `paper` say what is missing.
+    device: "auto" (a GPU if there is one), "cpu", "cuda", ...
+    resume: a finished run of the same config is loaded instead of repeated, and a folder that holds another run is
+        refused with the difference; False starts afresh and replaces what is there.
+    progress: called as progress(done, total, text).
+
+    Raises ValueError on an unknown id, preset or device, on missing or damaged data, and on a folder of another run.
+    """
+    from empirical import records
+
+    module = _module(id)
+    if preset not in module.PRESETS:
+        raise ValueError(f"unknown preset {preset!r} for {id}: choose {', '.join(module.PRESETS)}")
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ValueError(f"seed must be a whole number >= 0, got {seed!r}")
+    config, place = module.PRESETS[preset], _device(device)
+    used = _data(id, preset, config, data, seed)
+    path = Path(out) / f"{id}-{preset}-seed{seed}"
+    described = records.describe(id, preset, seed, place, config, used.describe() if used is not None else None)
+    if resume and records.resumable(path, described):
+        return records.load(path)
+    try:
+        records.begin(path, described)
+    except OSError as error:
+        raise ValueError(f"cannot write to {path}: {error.strerror}; give another out") from error
+    start = time.perf_counter()
+    result = module.compute(config, used, seed=seed, device=place, progress=progress)
+    seconds = round(time.perf_counter() - start, 3)
+    figures = module.draw(result)
+    artifacts = ("metrics.csv", *(f"figures/{name}.png" for name in figures))
+    result = replace(result, claim=replace(result.claim, seconds=seconds, artifacts=artifacts))
+    records.finish(path, result, figures)
+    return records.load(path)
+
+
+def _module(id: str) -> Any:
+    if id not in EXPERIMENTS:
+        raise ValueError(f"unknown experiment {id!r}: choose one of {', '.join(EXPERIMENTS)}")
+    return import_module(f"empirical.experiments.{id.replace('-', '_')}")
+
+
+def _device(name: str) -> str:
+    """The device to compute on, as torch names it; ValueError if there is none of that name here."""
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=torch.device(name)).sum().item()
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
+        found = ["cpu"] + [f"cuda:{k}" for k in range(torch.cuda.device_count())]
+        raise ValueError(f"device {name!r} is not there; found: {', '.join(found)}; or give 'auto'") from error
+    return name
+
+
+def _data(id: str, preset: str, config: Any, data: Any, seed: int) -> "Data | None":
+    """The data an experiment is to use, from what the caller gave as `data`; None where it wants none."""
+    from empirical.data import NAMES, from_arrays, load_data
+
+    folder = isinstance(data, str | Path) and str(data) not in NAMES
+    if folder and not Path(data).is_dir():
+        raise ValueError(
+            f"data folder {str(data)!r} does not exist; give a folder, (X, Y) or one of {', '.join(NAMES)}"
+        )
+    if not hasattr(config, "data"):
+        return None
+    if isinstance(data, tuple | list):
+        return from_arrays(*data, seed=seed)
+    if folder:
+        wanted = "cifar10" if config.data in WITHOUT_FILES else config.data
+        return load_data(wanted, root=data, subset=config.subset, seed=seed)
+    if data is None and config.data not in WITHOUT_FILES:
+        raise ValueError(
+            f"{id} with preset {preset} needs {config.data}: give the folder that holds it as data (--data)"
+        )
+    return load_data(str(data or config.data), subset=config.subset, seed=seed)

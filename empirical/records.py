@@ -1,0 +1,189 @@
+"""A run on disk: its config, seed and versions, its numbers, its claim, its figures and its weights.
+
+A folder holds config.json first and claim.json last, each file renamed into place when whole: a folder with a claim is
+a finished run, one without is a run that was cut short and is done again.
+"""
+
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from theory.claims.claim import Claim, Control, plain
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
+PACKAGES = ("theory2-landscape", "numpy", "scipy", "torch", "torchvision", "scikit-learn", "matplotlib", "pandas")
+COMPARED = ("experiment", "preset", "seed", "device", "data", "config")  # what makes two runs the same run
+
+
+class RecordError(ValueError):
+    """A run folder that cannot be used as asked: it holds another run, or is damaged."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an experiment computed. Figures are drawn from it, files are written from it.
+
+    table: rows of metrics.csv, all with the same keys
+    series: numbers that only the figures need, by name
+    weights: name -> (parameter name -> tensor), one file of checkpoints/ each
+    """
+
+    claim: Claim
+    table: list[dict[str, Any]]
+    series: Mapping[str, Any] = field(default_factory=dict)
+    weights: "Mapping[str, Mapping[str, torch.Tensor]]" = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run, as its folder holds it; figures: name -> PNG, the SVG of the same name beside it."""
+
+    claim: Claim
+    table: "pd.DataFrame"
+    figures: dict[str, Path]
+    path: Path
+    config: dict[str, Any]
+
+
+def write(path: str | Path, content: str | bytes) -> Path:
+    """Write a whole file or nothing: into a temporary file of the same folder, flushed to disk, then renamed."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def describe(
+    experiment: str, preset: str, seed: int, device: str, config: Any, data: dict[str, Any] | None
+) -> dict[str, Any]:
+    """What config.json holds: the run's inputs (COMPARED), how to repeat it, and the versions it ran with.
+
+    config: a dataclass instance. data: name, sizes and SHA-256 of the data used, None for an experiment without data.
+    """
+    command = f"empirical run {experiment} --preset {preset} --seed {seed} --device {device}"
+    return {
+        "experiment": experiment,
+        "preset": preset,
+        "seed": seed,
+        "device": device,
+        "data": plain(data),
+        "config": plain(asdict(config)),
+        "command": command if data is None else f"{command} --data {data['name']} or the folder that holds it",
+        "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
+        "machine": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def begin(path: Path, config: dict[str, Any]) -> None:
+    """Make path the folder of a run of this config: what an older run left there goes, its claim first."""
+    for old in (path / "claim.json", path / "metrics.csv", *_files(path / "figures"), *_files(path / "checkpoints")):
+        old.unlink(missing_ok=True)
+    write(path / "config.json", json.dumps(config, indent=1) + "\n")
+
+
+def finish(path: Path, result: Result, figures: Mapping[str, Any]) -> None:
+    """Write the numbers, weights and figures of a run that has begun, its claim last; figures: name -> Figure."""
+    import pandas as pd
+    from safetensors.torch import save
+
+    from empirical import plotting
+
+    for name, weights in result.weights.items():
+        tensors = {key: value.detach().cpu().contiguous() for key, value in weights.items()}
+        write(path / "checkpoints" / f"{name}.safetensors", save(tensors))
+    for name, figure in figures.items():
+        plotting.save(figure, path / "figures", name)
+    write(path / "metrics.csv", pd.DataFrame(result.table).to_csv(index=False))
+    write(path / "claim.json", result.claim.to_json() + "\n")
+
+
+def is_finished(path: Path) -> bool:
+    """Whether path holds a run that came to its end."""
+    return (path / "claim.json").is_file() and (path / "config.json").is_file()
+
+
+def load(path: str | Path) -> Run:
+    """The finished run of a folder. RecordError if it is not one, or if a file of it cannot be read."""
+    import pandas as pd
+
+    path = Path(path)
+    if not is_finished(path):
+        raise RecordError(f"{path} holds no finished run: config.json and claim.json were looked for; run it first")
+    try:
+        config = json.loads((path / "config.json").read_text())
+        table = pd.read_csv(path / "metrics.csv", float_precision="round_trip")
+        claim = _claim((path / "claim.json").read_text())
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise RecordError(f"{path} is damaged ({reason}); remove it, or run again with resume off") from error
+    figures = {file.stem: file for file in _files(path / "figures") if file.suffix == ".png"}
+    return Run(claim, table, figures, path, config)
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Each compared entry in which two configs differ, as `name: old there, new asked`."""
+    before, after = (dict(_flat({key: config.get(key) for key in COMPARED})) for config in (old, new))
+    names = dict.fromkeys([*before, *after])
+    return [
+        f"{name}: {before.get(name)!r} there, {after.get(name)!r} asked"
+        for name in names
+        if before.get(name) != after.get(name)
+    ]
+
+
+def resumable(path: Path, config: Mapping[str, Any]) -> bool:
+    """Whether path holds the finished run of this very config.
+
+    RecordError, with the differences, if it holds a run (finished or not) of another one.
+    """
+    if not (path / "config.json").is_file():
+        return False
+    try:
+        old = json.loads((path / "config.json").read_text())
+    except ValueError as error:
+        raise RecordError(f"{path / 'config.json'} is not JSON ({error}); remove {path}, or turn resume off") from error
+    if found := differences(old, config):
+        raise RecordError(f"{path} holds another run ({'; '.join(found)}); give another out, or turn resume off")
+    return is_finished(path)
+
+
+def _claim(text: str) -> Claim:
+    fields = json.loads(text)
+    fields["control"] = Control(**fields["control"])
+    fields["artifacts"] = tuple(fields["artifacts"])
+    return Claim(**fields)
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    if not isinstance(value, dict):
+        yield name, value
+        return
+    for key, item in value.items():
+        yield from _flat(item, f"{name}.{key}" if name else key)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
