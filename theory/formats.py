@@ -15,7 +15,6 @@ from theory.polynomials import GaussianRational, Polynomial
 __all__ = ["ParseError", "parse_system", "write_system"]
 
 
-
 @dataclass(frozen=True)
 class _Dialect:
     """How one program writes a polynomial system."""

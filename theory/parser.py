@@ -51,9 +51,7 @@ def parse_system(text: str) -> tuple[tuple[Polynomial, ...], tuple[str, ...]]:
     if header is None:
         first = next((line.strip() for line in text.splitlines() if line.strip()), "")
         found = repr(first[:40]) if first else "an empty text"
-        raise ParseError(
-            f"line 1: expected the number of equations (and, if you like, of unknowns) alone, got {found}"
-        )
+        raise ParseError(f"line 1: expected the number of equations (and, if you like, of unknowns) alone, got {found}")
     banner = _SOLUTIONS.search(text, header.end())
     unknowns = int(header[2]) if header[2] else None
     reader = _Reader(text, header.end(), banner.start() if banner else len(text), unknowns)
