@@ -19,7 +19,7 @@ _HOME = {
     "SolutionSet": "continuation.solve",
     "zero_set": "zero_sets",
     "degeneracy": "local_geometry",
-    "classify": "local_geometry",
+    "classify": "critical_points",
     "Claim": "claims.claim",
     "list_claims": "claims",
     "verify": "claims",

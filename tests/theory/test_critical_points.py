@@ -1,0 +1,151 @@
+"""classify against the slides' cases, textbook singularities, and what no change of coordinates may alter."""
+
+from fractions import Fraction
+
+import pytest
+import sympy as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from theory.critical_points import NotCriticalError, classify
+from theory.systems import PolynomialSystem
+
+x, y, z, w = sp.symbols("x y z w")
+
+KNOWN = [
+    (x**2 + 3 * y**2, "minimum", True),
+    (-(x**2) + 3 * y**2, "saddle", True),
+    (x**2 + y**4, "minimum", True),
+    (x**2 - y**4, "saddle", False),
+    (-(x**4) - y**4, "maximum", True),
+    (x**3 - 3 * x * y**2, "saddle", False),
+    (x**2 * y**2, "minimum", False),
+    ((x - y**2) * (x - 2 * y**2), "saddle", False),  # Peano: a minimum along every line
+    (x**3 + y**2, "saddle", False),
+    (x**2, "minimum", True),
+    (-(x**6), "maximum", True),
+    (x**5, "saddle", False),
+    (sp.Integer(0) * x, "constant", False),
+    ((x - y**2) ** 2 + y**10, "minimum", True),
+    ((x - y**2) ** 2 - y**9, "saddle", False),
+    ((x**2 - 2 * y**2) ** 2, "minimum", False),  # real branches, irrational slopes
+    ((x**2 + 2 * y**2) ** 2 * (x**2 + y**2), "minimum", True),
+    (-((x * y + x + y) ** 2), "maximum", False),
+    (x**4 + y**4 + z**4 - w**4, "saddle", False),
+    (x**2 + z**2 + x * y**2 + y**2 * w**2 + w**8, "saddle", False),  # -y^4/4 only after x is eliminated
+    ((x + y * w + x**2) ** 2 + y**4 + w**6, "minimum", True),
+    (x**4 + y**2 * x**2 * 5 + y**4 - 3 * x**3 * y, "minimum", True),
+    (x**4 + y**4 - 3 * x**2 * y**2, "saddle", False),
+]
+
+
+@pytest.mark.parametrize(("f", "kind", "strict"), KNOWN, ids=[str(f) for f, _, _ in KNOWN])
+def test_known_cases_at_the_origin(f, kind, strict):
+    result = classify(f, dict.fromkeys(f.free_symbols or {x}, 0))
+    assert (result.kind, result.strict) == (kind, strict)
+    assert result.reason
+
+
+def test_eleven_factors_have_a_saddle_without_a_negative_eigenvalue():
+    weights = sp.symbols("w1:12")
+    result = classify((1 - sp.prod(weights)) ** 2, [0] * 11)
+    assert (result.kind, result.strict) == ("saddle", False)
+
+
+def test_three_factors_on_an_axis_have_a_strict_saddle():
+    a, b, c = sp.symbols("a b c")
+    assert classify((1 - a * b * c) ** 2, [0, 0, 2]).strict is True
+    assert classify((1 - a * b * c) ** 2, [1, 2, Fraction(1, 2)]).kind == "minimum"
+
+
+TERMS = st.dictionaries(
+    st.tuples(st.integers(0, 4), st.integers(0, 4)).filter(lambda e: 2 <= sum(e) <= 5),
+    st.integers(-3, 3).filter(bool),
+    min_size=1,
+    max_size=4,
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(TERMS, st.sampled_from([(1, 2, 1, 3), (0, 1, -1, 1), (2, 1, 1, 1)]))
+def test_neither_coordinates_nor_place_change_the_kind(terms, change):
+    f = sum(c * x**i * y**j for (i, j), c in terms.items())
+    a, b, c, d = change
+    moved = f.subs({x: a * (x - 1) + b * (y + 2), y: c * (x - 1) + d * (y + 2)}, simultaneous=True)
+    first, second = classify(f, {x: 0, y: 0}), classify(moved, {x: 1, y: -2})
+    assert (first.kind, first.strict) == (second.kind, second.strict)
+    assert first.kind != "undecided"  # two variables are always decided
+
+
+@settings(max_examples=30, deadline=None)
+@given(TERMS)
+def test_the_negative_has_the_opposite_kind(terms):
+    f = sum(c * x**i * y**j for (i, j), c in terms.items())
+    opposite = {"minimum": "maximum", "maximum": "minimum"}
+    kind = classify(f, {x: 0, y: 0}).kind
+    assert classify(-f, {x: 0, y: 0}).kind == opposite.get(kind, kind)
+
+
+@settings(max_examples=30, deadline=None)
+@given(TERMS)
+def test_values_on_small_circles_never_contradict_the_kind(terms):
+    f = sum(c * x**i * y**j for (i, j), c in terms.items())
+    result = classify(f, {x: 0, y: 0})
+    value = sp.lambdify((x, y), f, modules=[])
+    r = Fraction(1, 10**6)
+    values = []
+    for k in range(-40, 41):
+        t = Fraction(k, 7)
+        point = r * (1 - t**2) / (1 + t**2), r * 2 * t / (1 + t**2)
+        values += [value(*point), value(-point[0], -point[1])]
+    if result.kind == "minimum":
+        assert min(values) >= 0
+    if result.kind == "maximum":
+        assert max(values) <= 0
+    if min(values) < 0 < max(values):
+        assert result.kind == "saddle"
+
+
+def test_an_open_case_is_undecided_and_says_why():
+    motzkin = x**4 * y**2 + x**2 * y**4 - 3 * x**2 * y**2 * z**2 + z**6
+    result = classify(motzkin, [0, 0, 0])
+    assert (result.kind, result.strict) == ("undecided", None)
+    assert "3 variables" in result.reason
+
+
+def test_rounded_points_are_judged_with_a_margin_or_recognised():
+    f = (x**2 - 2) ** 2 + y**2
+    assert classify(f, [2**0.5, 0.0]).kind == "minimum"
+    assert classify(f + y**4 - y**2, [2**0.5, 0.0]).kind == "undecided"
+    assert classify((x - sp.Rational(1, 10)) ** 2 + y**4, [0.1, 0]).kind == "minimum"
+
+
+def test_a_system_of_one_equation_is_taken_as_the_function():
+    system = PolynomialSystem([x**2 - y**4], [x, y])
+    assert classify(system, [0, 0]).kind == "saddle"
+
+
+@pytest.mark.parametrize(
+    ("f", "point", "message"),
+    [
+        (sp.sin(x), [0], "not polynomial"),
+        (x**2 + y**2, [0], "2 coordinates"),
+        (x**2, [float("nan")], "finite"),
+        (x**2 + y**2, {x: 0}, "must give x, y"),
+        (sp.I * x**2, [0], "real coefficients"),
+        (PolynomialSystem([x, y], [x, y]), [0, 0], "2 equations"),
+    ],
+)
+def test_bad_input_is_refused(f, point, message):
+    with pytest.raises(ValueError, match=message):
+        classify(f, point)
+
+
+def test_a_point_that_is_not_critical_is_refused_with_the_gradient_norm():
+    with pytest.raises(NotCriticalError, match=r"norm 5"):
+        classify(3 * x + 4 * y, [1, 1])
+
+
+def test_text_is_never_taken_for_an_expression():
+    with pytest.raises(TypeError, match="parse"):
+        classify("__import__('os').system('x')", [0])

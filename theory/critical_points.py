@@ -1,0 +1,332 @@
+"""What kind of critical point is it? Exact for polynomials, degenerate Hessians included."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import combinations_with_replacement
+from typing import Any, Literal
+
+import numpy as np
+
+from theory.local_signs import Signs, lowest_form, one_sign, signs_near_zero, sum_of_separate
+from theory.polynomials import Polynomial, gaussian
+from theory.systems import PolynomialSystem
+
+Kind = Literal["minimum", "maximum", "saddle", "constant", "undecided"]
+
+_MARGIN = 1e-8  # relative; below it the eigenvalues and gradients of rounded points say nothing
+_ORDERS = (4, 6, 8, 10, 12)  # of the jets tried after the splitting lemma
+
+
+class NotCriticalError(ValueError):
+    """The gradient is not 0 at the point."""
+
+
+@dataclass(frozen=True)
+class CriticalPoint:
+    """The kind of a critical point.
+
+    saddle: neither minimum nor maximum, monkey saddles and x^3 + y^2 included
+    strict: for minima and maxima, that no other point near by has the same value (None where that stays open); for
+        saddles, that the Hessian has a negative eigenvalue, a direction in which descent leaves; else False
+    """
+
+    kind: Kind
+    strict: bool | None
+    reason: str
+
+
+def classify(f: Any, point: Mapping[Any, Any] | Sequence[Any] | np.ndarray) -> CriticalPoint:
+    """Minimum, maximum or saddle of the polynomial f at one of its critical points.
+
+    f: a sympy expression, or a PolynomialSystem of one equation
+    point: a dict (symbol or name -> number), or a sequence in the order of the system's unknowns, of an expression's
+        symbols by name. Integers, fractions and decimals near a simple fraction are taken exactly.
+
+    Method: signs of the Hessian by exact congruence; where it is degenerate the splitting lemma removes the
+    non-degenerate directions and the rest is decided by its exact signs (`theory.local_signs`). Points that are not
+    rational are judged by the Hessian's eigenvalues, with a margin.
+    Raises NotCriticalError with the norm of the gradient; ValueError for what is not a real polynomial or not a point.
+    Source: Gromoll and Meyer 1969 (splitting lemma); Mather 1968 (finite determinacy).
+    """
+    polynomial, exact_coefficients, names = _polynomial(f, point)
+    values = _coordinates(point, names)
+    if exact_coefficients:
+        for candidate in (values, [_simple(value) for value in values]):
+            shifted = _shift(polynomial, candidate)
+            if not any(sum(e) == 1 for e in shifted.terms):
+                return _classify_at_zero(shifted)
+    return _classify_by_eigenvalues(polynomial, np.array([float(value) for value in values]))
+
+
+def _polynomial(f: Any, point: Any) -> tuple[Polynomial, bool, tuple[str, ...]]:
+    """f as a real polynomial, whether its coefficients are rational as given, and the names of its unknowns."""
+    if isinstance(f, PolynomialSystem):
+        if f.n_equations != 1:
+            raise ValueError(f"classify takes one polynomial, got a system of {f.n_equations} equations")
+        polynomial, names, exact = f.polynomials[0], f.names, True
+    else:
+        import sympy as sp
+
+        if isinstance(f, str):
+            raise TypeError(f"f must be a sympy expression or a system, got the text {f!r}: use PolynomialSystem.parse")
+        expression = sp.sympify(f)  # numbers only: text was refused above
+        symbols = set(expression.free_symbols)
+        if isinstance(point, Mapping):
+            symbols |= {sp.Symbol(key) if isinstance(key, str) else key for key in point} - symbols
+        ordered = sorted({str(s): s for s in symbols}.values(), key=str)
+        polynomial, names = Polynomial.from_sympy(expression, ordered), tuple(map(str, ordered))
+        coefficients = sp.Poly(expression, *ordered).coeffs() if ordered else []
+        exact = all(c.is_Rational or c.is_Float for c in coefficients)
+    if not polynomial.is_real:
+        raise ValueError("classify needs real coefficients, got complex ones: minima exist for real functions only")
+    return polynomial, exact, names
+
+
+def _coordinates(point: Any, names: tuple[str, ...]) -> list[Fraction]:
+    if isinstance(point, Mapping):
+        given = {str(key): value for key, value in point.items()}
+        missing = [name for name in names if name not in given]
+        if missing or len(given) > len(names):
+            raise ValueError(f"the point must give {', '.join(names)}, got {', '.join(given) or 'nothing'}")
+        values = [given[name] for name in names]
+    else:
+        values = list(point)
+        if len(values) != len(names):
+            raise ValueError(f"the point must have {len(names)} coordinates ({', '.join(names)}), got {len(values)}")
+    coordinates = [gaussian(value) for value in values]
+    if any(c.im for c in coordinates):
+        raise ValueError(f"the point must be real, got {values}")
+    return [c.re for c in coordinates]
+
+
+def _simple(value: Fraction) -> Fraction:
+    """The simplest fraction within rounding of value, value itself where there is none."""
+    scale = max(Fraction(1), abs(value))
+    near = value.limit_denominator(10**6)
+    return near if abs(near - value) <= scale / 10**14 else value
+
+
+def _shift(polynomial: Polynomial, point: Sequence[Fraction]) -> Polynomial:
+    """f(point + u) - f(point) as a polynomial in u."""
+    n = polynomial.n_variables
+    moved = [Polynomial.variable(k, n) + value for k, value in enumerate(point)]
+    shifted = _compose(polynomial, moved, n, polynomial.degree)
+    return Polynomial({e: c for e, c in shifted.terms.items() if any(e)}, n)
+
+
+# ---- exact
+
+
+def _classify_at_zero(f: Polynomial) -> CriticalPoint:
+    """f without constant and linear terms, exact."""
+    if not f.terms:
+        return CriticalPoint("constant", False, "the function is constant")
+    squares, basis = _diagonalize(_hessian(f))
+    rank = sum(1 for s in squares if s)
+    signature = f"Hessian: {sum(s > 0 for s in squares)} positive, {sum(s < 0 for s in squares)} negative"
+    signature += f", {len(squares) - rank} zero eigenvalues"
+    has_negative = min(squares) < 0
+    quadratic = sum_of_separate([one_sign(s, True, "") for s in squares if s]) if rank else None
+    if quadratic and ((quadratic.positive and quadratic.negative) or rank == len(squares)):
+        return _named(quadratic, signature, has_negative)
+    whole = signs_near_zero(f) if rank == 0 or f.n_variables <= 2 else None
+    if whole is None or whole.positive is None or whole.negative is None:
+        rest = _signs_on_kernel(f, squares, basis)
+        whole = sum_of_separate([quadratic, rest]) if quadratic else rest
+    if rank and (whole.positive is None or whole.negative is None):
+        whole = signs_near_zero(f)
+    return _named(whole, signature, has_negative)
+
+
+def _named(signs: Signs, signature: str, has_negative: bool) -> CriticalPoint:
+    reason = f"{signature}; {signs.reason}" if signs.reason else signature
+    if signs.positive is None or signs.negative is None:
+        return CriticalPoint("undecided", None, reason)
+    if signs.positive and signs.negative:
+        return CriticalPoint("saddle", has_negative, reason)
+    return CriticalPoint("minimum" if signs.positive else "maximum", signs.isolated, reason)
+
+
+def _hessian(f: Polynomial) -> list[list[Fraction]]:
+    """The symmetric matrix of the quadratic terms: f = u^T H u + terms of order 3 and more."""
+    n = f.n_variables
+    matrix = [[Fraction(0)] * n for _ in range(n)]
+    for exponents, coefficient in f.terms.items():
+        if sum(exponents) == 2:
+            i, j = [k for k in range(n) for _ in range(exponents[k])]
+            matrix[i][j] += coefficient.re / 2
+            matrix[j][i] += coefficient.re / 2
+    return matrix
+
+
+def _diagonalize(matrix: list[list[Fraction]]) -> tuple[list[Fraction], list[list[Fraction]]]:
+    """(d, B) with B H B^T = diag(d) exactly, rows of B a basis; by Sylvester d has the signs of the eigenvalues."""
+    n = len(matrix)
+    h = [row[:] for row in matrix]
+    basis = [[Fraction(int(i == j)) for j in range(n)] for i in range(n)]
+
+    def add(target: int, source: int, factor: Fraction) -> None:  # the same step on rows, columns and basis
+        for k in range(n):
+            h[target][k] += factor * h[source][k]
+            basis[target][k] += factor * basis[source][k]
+        for k in range(n):
+            h[k][target] += factor * h[k][source]
+
+    for i in range(n):
+        if not h[i][i]:
+            partner = next((j for j in range(i + 1, n) if h[i][j]), None)
+            if partner is None:
+                continue
+            # one of the two signs makes the pivot 2 h_ij + h_jj different from 0
+            add(i, partner, Fraction(1 if 2 * h[i][partner] + h[partner][partner] else -1))
+        for j in range(i + 1, n):
+            if h[j][i]:
+                add(j, i, -h[j][i] / h[i][i])
+    return [h[i][i] for i in range(n)], basis
+
+
+def _signs_on_kernel(f: Polynomial, squares: list[Fraction], basis: list[list[Fraction]]) -> Signs:
+    """Signs of what the splitting lemma leaves: f at the critical values of the non-degenerate coordinates."""
+    n = f.n_variables
+    order = [k for k in range(n) if squares[k]] + [k for k in range(n) if not squares[k]]
+    rows = [basis[k] for k in order]
+    rank = sum(1 for s in squares if s)
+    new = [Polynomial.variable(k, n) for k in range(n)]
+    old = [sum((new[k] * rows[k][i] for k in range(n)), Polynomial({}, n)) for i in range(n)]
+    g = _compose(f, old, n, f.degree)
+    gradient = [g.diff(k) for k in range(rank)]
+    pivots = [2 * squares[order[k]] for k in range(rank)]
+    kernel = n - rank
+    flat = [Polynomial.variable(k, kernel) for k in range(kernel)]
+    # a restriction of f to a generic line of the kernel has Milnor number <= (degree - 1)^(rank + 1)
+    enough = (f.degree - 1) ** (rank + 1) + 1
+    signs = Signs(None, None, None, "")
+    for order_now in _ORDERS:
+        inner = _eliminate(gradient, pivots, flat, order_now)
+        exact = all(not _compose(p, inner + flat, kernel, p.degree * order_now).terms for p in gradient)
+        rest = _compose(g, inner + flat, kernel, g.degree * order_now if exact else order_now)
+        if not rest.terms and (exact or order_now >= enough):
+            return Signs(False, False, False, "constant along the kernel of the Hessian")
+        if exact or (rest.terms and _is_determined(rest, order_now)):
+            return signs_near_zero(rest)
+        signs = _signs_of_jet(rest) if rest.terms else signs
+        if signs.positive and signs.negative:
+            return signs
+    reason = f"terms up to order {_ORDERS[-1]} along the kernel of the Hessian do not decide it"
+    return Signs(signs.positive, signs.negative, None, reason)
+
+
+def _eliminate(
+    gradient: list[Polynomial], pivots: list[Fraction], flat: list[Polynomial], order: int
+) -> list[Polynomial]:
+    """Power series v(s) with gradient(v(s), s) = 0, up to the order: each sweep gains one order at least."""
+    inner = [Polynomial({}, len(flat)) for _ in gradient]
+    for _ in range(order):
+        values = inner + flat
+        slopes = [_compose(p, values, len(flat), order) for p in gradient]
+        if not any(slope.terms for slope in slopes):
+            break
+        inner = [v - slope * (1 / pivot) for v, slope, pivot in zip(inner, slopes, pivots, strict=True)]
+    return inner
+
+
+def _is_determined(jet: Polynomial, order: int) -> bool:
+    """Mather's test: every series with this jet becomes the jet in other coordinates, so the jet decides the kind.
+
+    It suffices that the monomials of degree order + 1 lie in m^2 J + m^(order + 2), J the ideal of the derivatives.
+    """
+    n = jet.n_variables
+    if n == 1:
+        return True
+    derivatives = [jet.diff(k) for k in range(n)]
+    rows = []
+    for degree in range(2, order + 2):
+        for choice in combinations_with_replacement(range(n), degree):
+            shift = [choice.count(k) for k in range(n)]
+            for derivative in derivatives:
+                moved = {tuple(map(int.__add__, e, shift)): c.re for e, c in derivative.terms.items()}
+                row = {e: c for e, c in moved.items() if sum(e) <= order + 1}
+                if row:
+                    rows.append(row)
+    reached = _leading_monomials(rows)
+    top = sum(1 for _ in combinations_with_replacement(range(n), order + 1))
+    return sum(1 for e in reached if sum(e) == order + 1) == top
+
+
+def _leading_monomials(rows: list[dict[tuple[int, ...], Fraction]]) -> set[tuple[int, ...]]:
+    """Pivots of the row echelon form, monomials of low degree eliminated first."""
+    pivots: dict[tuple[int, ...], dict[tuple[int, ...], Fraction]] = {}
+    for row in rows:
+        while row:
+            lead = min(row, key=lambda e: (sum(e), e))
+            if lead not in pivots:
+                pivots[lead] = row
+                break
+            factor = row[lead] / pivots[lead][lead]
+            merged = dict(row)
+            for e, c in pivots[lead].items():
+                merged[e] = merged.get(e, Fraction(0)) - factor * c
+            row = {e: c for e, c in merged.items() if c}
+    return set(pivots)
+
+
+def _signs_of_jet(jet: Polynomial) -> Signs:
+    """What the lowest form proves for every series that starts with this jet."""
+    signs = signs_near_zero(lowest_form(jet))
+    if (signs.positive and signs.negative) or signs.isolated:
+        return signs
+    return Signs(signs.positive or None, signs.negative or None, None, signs.reason)
+
+
+def _compose(outer: Polynomial, inner: Sequence[Polynomial], n: int, order: int) -> Polynomial:
+    """outer(inner_1, ..., inner_k) in n variables, terms above the order dropped."""
+    powers: list[list[Polynomial]] = [[Polynomial.constant(1, n), _truncate(p, order)] for p in inner]
+    total = Polynomial({}, n)
+    for exponents, coefficient in outer.terms.items():
+        term = Polynomial.constant(1, n) * coefficient
+        for k, exponent in enumerate(exponents):
+            while len(powers[k]) <= exponent:
+                powers[k].append(_truncate(powers[k][-1] * powers[k][1], order))
+            if exponent:
+                term = _truncate(term * powers[k][exponent], order)
+        total = total + term
+    return total
+
+
+def _truncate(polynomial: Polynomial, order: int) -> Polynomial:
+    if polynomial.degree <= order:
+        return polynomial
+    return Polynomial({e: c for e, c in polynomial.terms.items() if sum(e) <= order}, polynomial.n_variables)
+
+
+# ---- rounded points
+
+
+def _classify_by_eigenvalues(f: Polynomial, point: np.ndarray) -> CriticalPoint:
+    """The Hessian's eigenvalues decide where they keep a margin from 0; a degenerate one stays undecided."""
+    gradient = np.array([f.diff(k).evaluate(list(point), _real) for k in range(f.n_variables)])
+    scale = 1 + max(f.diff(k).evaluate(list(abs(point)), lambda c: abs(complex(c))) for k in range(f.n_variables))
+    norm = float(np.linalg.norm(gradient))
+    if norm > _MARGIN * scale:
+        raise NotCriticalError(f"the point is not critical: the gradient has norm {norm:.6g}, it should be 0")
+    n = f.n_variables
+    hessian = np.array([[f.diff(i).diff(j).evaluate(list(point), _real) for j in range(n)] for i in range(n)])
+    eigenvalues = np.linalg.eigvalsh(hessian)
+    cut = _MARGIN * max(1.0, float(abs(eigenvalues).max()))
+    positive, negative = int((eigenvalues > cut).sum()), int((eigenvalues < -cut).sum())
+    signature = f"Hessian at the rounded point: {positive} positive, {negative} negative eigenvalues"
+    if positive and negative:
+        return CriticalPoint("saddle", True, signature)
+    if positive == n or negative == n:
+        return CriticalPoint("minimum" if positive else "maximum", True, signature)
+    open_ones = n - positive - negative
+    return CriticalPoint(
+        "undecided",
+        None,
+        f"{signature}, {open_ones} within rounding of 0: give the exact point in integers or fractions",
+    )
+
+
+def _real(coefficient: Any) -> float:
+    return float(coefficient.re)
