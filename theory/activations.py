@@ -1,0 +1,191 @@
+"""Each activation once, as an exact polynomial; both packages use these same objects."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from theory.dual_numbers import Dual
+from theory.polynomials import GaussianRational, Polynomial, gaussian
+
+# Beyond this degree a polynomial with an interval is evaluated by Clenshaw's rule in its Chebyshev basis: powers of z
+# would cancel. At degree 8 the coefficients in z/radius stay below 2^8, that is below 3 lost digits.
+_HIGHEST_HORNER_DEGREE = 8
+
+
+def ring_number(number: Fraction | GaussianRational, sample: Any) -> Any:
+    """An exact number in a form that adds to and multiplies with sample's kind of ring element.
+
+    Whole numbers become int; sympy expressions get sympy numbers, python-flint elements fmpq (or acb), polynomials and
+    fractions the exact number itself, everything else (tape nodes, floats) Fraction or complex.
+    """
+    if isinstance(number, GaussianRational):
+        if number.im:
+            return _complex_ring_number(number, sample)
+        number = number.re
+    if number.denominator == 1:
+        return int(number)
+    if type(sample).__module__.startswith("flint"):
+        import flint
+
+        return flint.fmpq(number.numerator, number.denominator)
+    if isinstance(sample, float | complex | np.number):
+        return float(number)
+    return number
+
+
+def _complex_ring_number(number: GaussianRational, sample: Any) -> Any:
+    if isinstance(sample, Polynomial | GaussianRational):
+        return number
+    module = type(sample).__module__
+    if module.startswith("sympy"):
+        import sympy as sp
+
+        return sp.Rational(number.re) + sp.I * sp.Rational(number.im)
+    if module.startswith("flint"):
+        import flint
+
+        return flint.acb(*(flint.fmpq(x.numerator, x.denominator) for x in (number.re, number.im)))
+    return complex(number)
+
+
+@dataclass(frozen=True, init=False)
+class PolynomialActivation:
+    """A univariate polynomial with exact rational coefficients, applied element by element.
+
+    coefficients: ascending; integers, fractions and decimals stay what they are, floats are the dyadic rationals they
+        stand for; trailing zeros are dropped
+    interval: where it is meant to be used; beyond degree 8 it is evaluated in the Chebyshev basis of that interval
+    sup_error: a proven upper bound of |polynomial - ReLU| on the interval; None where it approximates nothing
+
+    Calling it evaluates it on numbers, numpy arrays, torch tensors, sympy expressions, and on any ring element with
+    + and * (polynomials, tape nodes, python-flint balls and residues), or on numpy arrays of these.
+
+    Raises ValueError for no coefficients and for coefficients that are not finite real numbers.
+    """
+
+    coefficients: tuple[Fraction, ...]
+    interval: tuple[Fraction, Fraction] | None = None
+    sup_error: float | None = field(default=None, compare=False)
+
+    def __init__(
+        self,
+        coefficients: Sequence[Any],
+        interval: tuple[Any, Any] | None = None,
+        sup_error: float | None = None,
+    ) -> None:
+        exact = [_real(c) for c in coefficients]
+        if not exact:
+            raise ValueError("an activation needs at least one coefficient, got none; [0, 1] is the identity")
+        while len(exact) > 1 and not exact[-1]:
+            exact.pop()
+        object.__setattr__(self, "coefficients", tuple(exact))
+        object.__setattr__(self, "interval", None if interval is None else (_real(interval[0]), _real(interval[1])))
+        object.__setattr__(self, "sup_error", sup_error)
+
+    @property
+    def degree(self) -> int:
+        """The exact degree; 0 for a constant, zero included."""
+        return len(self.coefficients) - 1
+
+    @cached_property
+    def derivative(self) -> "PolynomialActivation":
+        """The derivative, exactly, on the same interval."""
+        return PolynomialActivation([k * c for k, c in enumerate(self.coefficients)][1:] or [0], self.interval)
+
+    @cached_property
+    def _floats(self) -> tuple[float, ...]:
+        return tuple(float(c) for c in self.coefficients)
+
+    @cached_property
+    def _chebyshev(self) -> tuple[float, ...]:
+        """Coefficients in the Chebyshev basis of the interval, converted exactly and rounded once."""
+        assert self.interval is not None
+        low, high = self.interval
+        return tuple(float(c) for c in to_chebyshev(substitute(self.coefficients, (high + low) / 2, (high - low) / 2)))
+
+    def __call__(self, z: Any) -> Any:
+        if isinstance(z, np.ndarray) and z.dtype == object:
+            return self._horner(z, [ring_number(c, z.flat[0]) for c in self.coefficients]) if z.size else z
+        if not _is_floating(z):
+            return self._horner(z, [ring_number(c, z) for c in self.coefficients])
+        if isinstance(z, np.ndarray) and z.dtype.kind in "iub":
+            z = z.astype(np.float64)
+        if self.interval is None or self.degree <= _HIGHEST_HORNER_DEGREE:
+            return self._horner(z, self._floats)
+        return self._clenshaw(z)
+
+    @staticmethod
+    def _horner(z: Any, coefficients: Sequence[Any]) -> Any:
+        if len(coefficients) == 1:
+            return z * 0 + coefficients[0]
+        result = z if coefficients[-1] == 1 else z * coefficients[-1]
+        for c in coefficients[-2:0:-1]:
+            result = (result + c if c else result) * z
+        return result + coefficients[0] if coefficients[0] else result
+
+    def _clenshaw(self, z: Any) -> Any:
+        low, high = map(float, self.interval or (-1, 1))
+        t = (z - (high + low) / 2) * (2 / (high - low))
+        first, second = t * 0 + self._chebyshev[-1], t * 0
+        for c in self._chebyshev[-2:0:-1]:
+            first, second = (t * 2) * first - second + c, first
+        return t * first - second + self._chebyshev[0]
+
+    def __repr__(self) -> str:
+        shown = ", ".join(map(str, self.coefficients[:6])) + (", ..." if self.degree > 5 else "")
+        return f"PolynomialActivation(degree {self.degree}: {shown})"
+
+
+def monomial(degree: int) -> PolynomialActivation:
+    """The activation z -> z**degree. Raises ValueError for a degree that is not a whole number >= 0."""
+    return PolynomialActivation([0] * check_degree(degree) + [1])
+
+
+def check_degree(degree: Any) -> int:
+    """degree as an int. Raises ValueError where it is not a whole number >= 0."""
+    if isinstance(degree, bool) or not isinstance(degree, int | np.integer) or degree < 0:
+        raise ValueError(f"the degree must be a whole number that is not negative, got {degree!r}")
+    return int(degree)
+
+
+def _real(value: Any) -> Fraction:
+    try:
+        number = gaussian(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"an activation needs finite real numbers, got {value!r}") from None
+    if number.im:
+        raise ValueError(f"an activation needs real numbers, got {value!r}")
+    return number.re
+
+
+def _is_floating(z: Any) -> bool:
+    kinds = isinstance(z, np.ndarray | np.number | float | complex | Dual)
+    return kinds or type(z).__module__.split(".")[0] == "torch"
+
+
+def substitute(coefficients: Sequence[Fraction], middle: Fraction, radius: Fraction) -> list[Fraction]:
+    """Ascending coefficients of t -> p(middle + radius * t), exactly."""
+    degree = len(coefficients) - 1
+    result = [Fraction(0)] * (degree + 1)
+    for k, c in enumerate(coefficients):
+        for j in range(k + 1) if middle else (k,):
+            result[j] += c * math.comb(k, j) * middle ** (k - j) * radius**j
+    return result
+
+
+def to_chebyshev(coefficients: Sequence[Fraction]) -> list[Fraction]:
+    """Chebyshev coefficients of a polynomial given by its ascending ones, exactly.
+
+    t^k = 2^(1-k) * sum over j of C(k, j) T_(k-2j), the term T_0 halved.
+    """
+    result = [Fraction(0)] * len(coefficients)
+    for k, c in enumerate(coefficients):
+        for j in range(k // 2 + 1):
+            order = k - 2 * j
+            result[order] += c * math.comb(k, j) * Fraction(2 if order else 1, 2**k)
+    return result
