@@ -10,47 +10,12 @@ from typing import Any
 import numpy as np
 
 from theory.dual_numbers import Dual
-from theory.polynomials import GaussianRational, Polynomial, gaussian
+from theory.polynomials import gaussian
+from theory.rings import ring_number
 
 # Beyond this degree a polynomial with an interval is evaluated by Clenshaw's rule in its Chebyshev basis: powers of z
 # would cancel. At degree 8 the coefficients in z/radius stay below 2^8, that is below 3 lost digits.
 _HIGHEST_HORNER_DEGREE = 8
-
-
-def ring_number(number: Fraction | GaussianRational, sample: Any) -> Any:
-    """An exact number in a form that adds to and multiplies with sample's kind of ring element.
-
-    Whole numbers become int; sympy expressions get sympy numbers, python-flint elements fmpq (or acb), polynomials and
-    fractions the exact number itself, everything else (tape nodes, floats) Fraction or complex.
-    """
-    if isinstance(number, GaussianRational):
-        if number.im:
-            return _complex_ring_number(number, sample)
-        number = number.re
-    if number.denominator == 1:
-        return int(number)
-    if type(sample).__module__.startswith("flint"):
-        import flint
-
-        return flint.fmpq(number.numerator, number.denominator)
-    if isinstance(sample, float | complex | np.number):
-        return float(number)
-    return number
-
-
-def _complex_ring_number(number: GaussianRational, sample: Any) -> Any:
-    if isinstance(sample, Polynomial | GaussianRational):
-        return number
-    module = type(sample).__module__
-    if module.startswith("sympy"):
-        import sympy as sp
-
-        return sp.Rational(number.re) + sp.I * sp.Rational(number.im)
-    if module.startswith("flint"):
-        import flint
-
-        return flint.acb(*(flint.fmpq(x.numerator, x.denominator) for x in (number.re, number.im)))
-    return complex(number)
 
 
 @dataclass(frozen=True, init=False)
