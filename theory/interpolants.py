@@ -6,6 +6,7 @@ Both are linear algebra over the rationals, so "fits" means equal, not nearly eq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from math import lcm
 from typing import Any
 
@@ -14,6 +15,8 @@ import numpy as np
 from theory.polynomials import gaussian
 
 Row = tuple[Fraction, ...]
+Numbers = Sequence[Any] | np.ndarray
+Rows = Sequence[Sequence[Any]] | np.ndarray
 
 
 class ConflictingLabelsError(ValueError):
@@ -45,7 +48,7 @@ class Memorizer:
         return Memorizer(*(tuple(map(float, part)) for part in (self.direction, self.thresholds, self.outer)))
 
 
-def memorizer(X: Sequence[Sequence[Any]], y: Sequence[Any], position: Any = Fraction(1, 2), seed: int = 0) -> Memorizer:
+def memorizer(X: Rows, y: Numbers, position: Any = Fraction(1, 2), seed: int = 0) -> Memorizer:
     """A ReLU net with 2n + d weights that takes the n inputs X (n, d) to the labels y (n,), exactly.
 
     An integer direction gives the inputs distinct projections z_1 < ... < z_n; the thresholds interleave with them,
@@ -66,7 +69,7 @@ def memorizer(X: Sequence[Sequence[Any]], y: Sequence[Any], position: Any = Frac
     direction, projections = _separate(points, seed)
     order = sorted(range(len(points)), key=projections.__getitem__)
     z = [projections[i] for i in order]
-    thresholds = [z[0] - 1, *(low + share * (high - low) for low, high in zip(z, z[1:], strict=False))]
+    thresholds = [z[0] - 1, *(low + share * (high - low) for low, high in pairwise(z))]
     outer = outer_weights(z, thresholds, [labelled[points[i]] for i in order])
     return Memorizer(direction, tuple(thresholds), tuple(outer))
 
@@ -93,7 +96,7 @@ def _rational(value: Any) -> Fraction:
     return number.re
 
 
-def _rows(X: Sequence[Sequence[Any]]) -> list[Row]:
+def _rows(X: Rows) -> list[Row]:
     rows = [tuple(map(_rational, row)) for row in X]
     if not rows or len({len(row) for row in rows}) > 1 or not rows[0]:
         raise ValueError(f"inputs must be n >= 1 rows of one length d >= 1, got lengths {[len(row) for row in rows]}")
@@ -147,7 +150,7 @@ def cauchy_kernel(x: Row, other: Row) -> Fraction:
     return 1 / (1 + sum(((a - b) ** 2 for a, b in zip(x, other, strict=True)), Fraction()))
 
 
-def gram(kernel: Callable[[Row, Row], Fraction], X: Sequence[Sequence[Any]]) -> list[list[Fraction]]:
+def gram(kernel: Callable[[Row, Row], Fraction], X: Rows) -> list[list[Fraction]]:
     """The symmetric (n, n) matrix of kernel values between the inputs X (n, d), exact."""
     rows = _rows(X)
     return [[kernel(x, other) for other in rows] for x in rows]

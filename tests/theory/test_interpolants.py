@@ -1,6 +1,7 @@
 """Exact interpolation: the 2n + d net of Zhang et al. (arXiv 1611.03530) and kernel expansions."""
 
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ def test_three_points_on_a_line_by_hand():
 
 def test_the_weights_solve_the_triangular_system_of_the_theorem():
     z, labels = [sp.Integer(k * k) for k in range(1, 6)], sp.symbols("y1:6")
-    thresholds = [z[0] - 1, *((a + b) / 2 for a, b in zip(z, z[1:], strict=False))]
+    thresholds = [z[0] - 1, *((a + b) / 2 for a, b in pairwise(z))]
     A = sp.Matrix(5, 5, lambda i, j: sp.Max(z[i] - thresholds[j], 0))
     assert A.is_lower
     assert A.LUsolve(sp.Matrix(labels)).expand() == sp.Matrix(outer_weights(z, thresholds, labels)).expand()

@@ -7,7 +7,7 @@ every input, and, for all data at once, its triangular system solved with symbol
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -27,6 +27,9 @@ class Fit:
 
     weights: int
     missed: int
+
+    def __str__(self) -> str:
+        return f"{self.weights} weights, {self.missed} labels missed"
 
 
 def data(n: int, d: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -76,7 +79,7 @@ def misses_as_symbols(n: int) -> int:
     gaps = sp.symbols(f"g1:{n + 1}", positive=True)
     labels = sp.symbols(f"y1:{n + 1}")
     z = list(accumulate(gaps))
-    thresholds = [z[0] - 1] + [(low + high) / 2 for low, high in zip(z, z[1:], strict=False)]
+    thresholds = [z[0] - 1] + [(low + high) / 2 for low, high in pairwise(z)]
     outer = outer_weights(z, thresholds, labels)
     missed = 0
     for point, label in zip(z, labels, strict=True):
@@ -109,7 +112,10 @@ def float_error(n: int, position: Fraction, seed: int) -> float:
 
 def check(seed: int = 0) -> Claim:
     """The claim for random labels at several sizes to n = 1,000, and for symbolic data with n to 4."""
-    cases = [_case(f"n={n}, d={d}", predicted(n, d), observed(n, d, seed)) for n, d in INSTANCES]
+    cases = []
+    for n, d in INSTANCES:
+        expected, found = predicted(n, d), observed(n, d, seed)
+        cases.append(Case(f"n={n}, d={d}", str(expected), str(found), found == expected))
     for n in (1, 2, 3, 4):
         missed = misses_as_symbols(n)
         cases.append(Case(f"n={n}, all gaps and labels as symbols", 0, missed, missed == 0))
@@ -125,13 +131,4 @@ def check(seed: int = 0) -> Claim:
         seed=seed,
         note=f"The same weights rounded to float64 miss one of 100 labels of size 1 by {middle:.1e} (thresholds midway "
         f"between the points) and by {late:.1e} (at three quarters of each gap): exact arithmetic is needed.",
-    )
-
-
-def _case(instance: str, expected: Fit, found: Fit) -> Case:
-    return Case(
-        instance,
-        f"{expected.weights} weights, {expected.missed} labels missed",
-        f"{found.weights} weights, {found.missed} labels missed",
-        found == expected,
     )
