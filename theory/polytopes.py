@@ -1,0 +1,392 @@
+"""Mixed volumes, exactly: every mixed cell of a random lifting, followed from a simplex to the supports.
+
+A mixed cell is a choice of one edge (a_i, b_i) in each support A_i, with an inner normal g for which the lifted points
+satisfy  w_i(a_i) + g.a_i = w_i(b_i) + g.b_i < w_i(c) + g.c  for every other c in A_i. The mixed volume is the sum of
+the determinants |b_i - a_i| over all cells. While the lifting moves along a ray w + t v, a cell lives until one of
+these inequalities becomes an equation; there the circuit of the 2n + 1 points tells which cells take its place.
+
+The supports enter one at a time: n unit simplices have one cell, of volume 1; then the simplex number k is blown up to
+d_k times its size, A_k is put inside, and the simplex is lifted to infinity. The volume of all cells, those on the
+simplex included, is known beforehand (d_k times the one before), so that a sum that meets it proves that no cell was
+missed. All arithmetic is on integers.
+
+Source: the bistellar flips are those of A. Jensen, Tropical homotopy continuation (2016); D. N. Bernstein (1975);
+for zeros with zero coordinates B. Huber and B. Sturmfels, Bernstein's theorem in affine space (1997).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numba
+import numpy as np
+
+_LIFT = 2**24  # random heights lie in [0, 2 * _LIFT)
+_Result = TypeVar("_Result")
+_ATTEMPTS = 20  # with new heights, when two events of one cell coincide
+
+
+class MixedVolumeError(ArithmeticError):
+    """The cells do not add up, or their integers leave 64 bits: a result that must not be used."""
+
+
+@dataclass(frozen=True)
+class MixedSubdivision:
+    """The mixed cells of n supports in n unknowns under one lifting.
+
+    supports: the points that can span a cell (no mid-points of two others), (m_i, n) each
+    heights: the lifting of these points, (m_i,) integers each
+    edges: (cells, n, 2), for each cell and support the two points, as rows of supports[i]
+    normals: (cells, n), the inner normal g of each cell, numerators over volumes
+    volumes: (cells,), the determinant of the edges; their sum is the mixed volume
+    """
+
+    supports: tuple[np.ndarray, ...]
+    heights: tuple[np.ndarray, ...]
+    edges: np.ndarray
+    normals: np.ndarray
+    volumes: np.ndarray
+
+    @property
+    def volume(self) -> int:
+        return sum(self.volumes.tolist())
+
+
+def mixed_volume(supports: Sequence[np.ndarray], seed: int = 0) -> int:
+    """The mixed volume of n supports (m_i, n): the number of zeros in the torus (C without 0)^n, generically.
+
+    It bounds the isolated zeros without zero coordinates of every system with these supports, with multiplicity.
+    Raises ValueError for supports of other shapes, MixedVolumeError where 64-bit integers do not suffice.
+    Source: Bernstein, Kushnirenko, Khovanskii.
+    """
+    return mixed_subdivision(supports, seed).volume
+
+
+def stable_mixed_volume(supports: Sequence[np.ndarray], seed: int = 0) -> int:
+    """A bound for the isolated zeros in all of C^n, with multiplicity; supports (m_i, n) with exponents >= 0.
+
+    The origin is added to every support, one higher than the rest; counted are the cells whose inner normal has no
+    negative entry.
+    Source: Huber and Sturmfels (1997), Theorem 2.1.
+    """
+    arrays = _checked(supports)
+    if any(array.min() < 0 for array in arrays):
+        raise ValueError("a stable mixed volume needs exponents that are not negative")
+    reduced = [_without_midpoints(array) for array in arrays]
+    n = len(reduced)
+    lacking = [array.any(axis=1).all() for array in reduced]
+    if not any(lacking):
+        return mixed_subdivision(reduced, seed).volume
+    extended = [
+        np.vstack([array, np.zeros((1, n), np.int64)]) if new else array
+        for array, new in zip(reduced, lacking, strict=True)
+    ]
+
+    def attempt(rng: np.random.Generator) -> int:
+        start = _subdivide(extended, rng)
+        speeds = [np.zeros(len(array), np.int64) for array in extended]
+        for speed, new in zip(speeds, lacking, strict=True):
+            speed[-1] = int(new)
+        _, _, drift, volumes = _follow(start.edges, extended, start.heights, speeds)
+        if sum(volumes.tolist()) != start.volume:
+            raise MixedVolumeError("the cells of the lifted origins do not fill the volume they must fill")
+        return sum(volumes[(drift >= 0).all(axis=1)].tolist())
+
+    return _retry(attempt, seed)
+
+
+def mixed_subdivision(supports: Sequence[np.ndarray], seed: int = 0) -> MixedSubdivision:
+    """All mixed cells of n supports (m_i, n) under a random lifting: what `mixed_volume` adds up.
+
+    Raises as `mixed_volume` does.
+    """
+    reduced = [_without_midpoints(array) for array in _checked(supports)]
+    return _retry(lambda rng: _subdivide(reduced, rng), seed)
+
+
+# ---- supports
+
+
+def _checked(supports: Sequence[np.ndarray]) -> list[np.ndarray]:
+    arrays = [np.asarray(support) for support in supports]
+    n = len(arrays)
+    if n == 0:
+        raise ValueError("a mixed volume needs at least one support, got none")
+    for number, array in enumerate(arrays, 1):
+        if array.ndim != 2 or array.shape[1] != n or len(array) == 0 or not np.issubdtype(array.dtype, np.integer):
+            raise ValueError(
+                f"a mixed volume of {n} supports needs integer points of shape (m, {n}), "
+                f"got {array.shape} {array.dtype} for support {number}"
+            )
+    return [np.unique(array, axis=0).astype(np.int64) for array in arrays]
+
+
+def _without_midpoints(array: np.ndarray) -> np.ndarray:
+    """The points that are no mid-point of two others: all vertices are among them, so the hull stays."""
+    doubled = {tuple(row): k for k, row in enumerate((2 * array).tolist())}
+    keep = np.ones(len(array), dtype=bool)
+    rows = array.tolist()
+    for k, a in enumerate(rows):
+        for b in rows[k + 1 :]:
+            middle = doubled.get(tuple(map(int.__add__, a, b)))
+            if middle is not None:
+                keep[middle] = False
+    return array[keep]
+
+
+# ---- the supports, one after the other
+
+
+def _retry(attempt: Callable[[np.random.Generator], _Result], seed: int) -> _Result:
+    rng = np.random.default_rng(seed)
+    for _ in range(_ATTEMPTS):
+        try:
+            return attempt(rng)
+        except _Tie:
+            continue
+    raise MixedVolumeError(f"two cells changed at the same moment under {_ATTEMPTS} random liftings")
+
+
+class _Tie(Exception):
+    """Two events of one cell at one moment: this lifting is not generic enough."""
+
+
+def _subdivide(supports: Sequence[np.ndarray], rng: np.random.Generator) -> MixedSubdivision:
+    n = len(supports)
+    simplex = np.vstack([np.zeros((1, n), np.int64), np.eye(n, dtype=np.int64)])
+    current = [simplex] * n
+    heights = [rng.integers(_LIFT, 2 * _LIFT, n + 1) for _ in range(n)]
+    for k in range(n):  # with these heights the one cell is (0, e_k) in the simplex number k
+        heights[k][0], heights[k][k + 1] = 0, rng.integers(1, _LIFT)
+    edges = np.array([[(0, k + 1) for k in range(n)]], dtype=np.int64)
+    volume = 1
+    normals = np.zeros((1, n), np.int64)
+    volumes = np.ones(1, np.int64)
+    degrees = [int((a - a.min(axis=0)).sum(axis=1).max()) for a in supports]
+    for k in sorted(range(n), key=lambda k: (degrees[k], len(supports[k]))):
+        support = supports[k] - supports[k].min(axis=0)
+        current[k] = np.vstack([degrees[k] * simplex, support])
+        heights[k] = np.concatenate([degrees[k] * heights[k], rng.integers(0, _LIFT, len(support))])
+        speeds = [np.zeros(len(array), np.int64) for array in current]
+        speeds[k][: n + 1] = 1
+        edges, normals, _, volumes = _follow(edges, current, heights, speeds)
+        if sum(volumes.tolist()) != degrees[k] * volume:
+            raise MixedVolumeError(f"the cells of support {k + 1} do not fill the volume they must fill")
+        own = (edges[:, k] > n).all(axis=1)
+        edges, normals, volumes = edges[own], normals[own], volumes[own]
+        edges[:, k] -= n + 1
+        current[k], heights[k] = support, heights[k][n + 1 :]
+        volume = sum(volumes.tolist())
+    return MixedSubdivision(tuple(supports), tuple(heights), edges, normals, volumes)
+
+
+def _follow(
+    edges: np.ndarray, supports: Sequence[np.ndarray], heights: Sequence[np.ndarray], speeds: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The cells at the end of the ray heights + t speeds, from those at its beginning.
+
+    Returns edges (cells, n, 2), the normals and their derivatives by t, as numerators, (cells, n), volumes (cells,).
+    """
+    first = np.cumsum([0, *map(len, supports)])
+    points = np.ascontiguousarray(np.vstack(supports))
+    if len(edges) == 0:
+        none = np.zeros((0, len(supports)), np.int64)
+        return edges, none, none, np.zeros(0, np.int64)
+    state, table = _flip(edges, points, first, np.concatenate(heights), np.concatenate(speeds))
+    if state == _TIE:
+        raise _Tie
+    if state == _OVERFLOW:
+        raise MixedVolumeError("the determinants of these supports leave 64-bit integers")
+    n = len(supports)
+    cells, normals, drifts = table[:, : 2 * n], table[:, 2 * n : 3 * n], table[:, 3 * n : 4 * n]
+    if state == _WRONG or len(np.unique(cells, axis=0)) < len(cells):
+        raise MixedVolumeError("a cell at the end of the ray is no cell of the lifting")
+    return cells.reshape(-1, n, 2), normals, drifts, table[:, 4 * n]
+
+
+# ---- one cell at a time, compiled
+
+_DONE, _TIE, _OVERFLOW, _WRONG = range(4)
+_SMALL = 2.0**31  # products of two numbers below it fit in 64 bits
+
+
+@numba.njit(cache=True)
+def _flip(edges, points, first, heights, speeds):
+    """Follow every cell to the end of the ray; a row of the answer is edges, normal, its derivative, volume."""
+    n = points.shape[1]
+    stack = np.concatenate((edges, np.empty((len(edges) + 64, n, 2), np.int64)))
+    top, count = len(edges), 0
+    out = np.empty((len(edges) + 64, 4 * n + 1), np.int64)
+    inverse, coordinates = np.empty((n, n), np.int64), np.empty(n, np.int64)
+    normal, drift = np.empty(n, np.int64), np.empty(n, np.int64)
+    limit = 2.0**61 / (n * (np.abs(points).max() + 1))
+    while top:
+        top -= 1
+        cell = stack[top].copy()
+        determinant = _invert(cell, points, first, inverse)
+        while True:
+            if determinant == 0 or not _normals(cell, first, heights, speeds, inverse, normal, drift, limit):
+                return _OVERFLOW, out[:0]
+            support, column, tie = _next_event(cell, points, first, heights, speeds, normal, drift, determinant)
+            if tie:
+                return _TIE, out[:0]
+            if support < 0:
+                if not _ends_as_cell(cell, points, first, heights, speeds, normal, drift, determinant):
+                    return _WRONG, out[:0]
+                if count == len(out):
+                    out = np.concatenate((out, np.empty_like(out)))
+                out[count, : 2 * n] = cell.ravel()
+                out[count, 2 * n : 3 * n], out[count, 3 * n : 4 * n], out[count, 4 * n] = normal, drift, determinant
+                count += 1
+                break
+            # column - a in the basis of the edges: its own coefficient says which cells end here and which begin
+            a, b = cell[support]
+            coordinates[:] = 0
+            for k in range(n):
+                difference = points[first[support] + column, k] - points[first[support] + a, k]
+                if difference:
+                    coordinates += difference * inverse[k]
+            own = coordinates[support]
+            if (own > determinant and column > a) or (own < 0 and column > b):
+                break  # another cell ends here too, and goes on for both
+            if 0 < own < determinant:  # (a, column) for later, (column, b) now
+                if top == len(stack):
+                    stack = np.concatenate((stack, np.empty_like(stack)))
+                stack[top] = cell
+                stack[top, support, 1] = column
+                top += 1
+            if own < determinant:  # column takes the place of a: the edge is (b - a) - (column - a)
+                cell[support, 0] = column
+                coordinates[:] = -coordinates
+                coordinates[support] += determinant
+            else:
+                cell[support, 1] = column
+            determinant = _exchange(inverse, determinant, coordinates, support)
+    return _DONE, out[:count]
+
+
+@numba.njit(cache=True)
+def _invert(cell, points, first, inverse):
+    """The inverse of the matrix of edges (rows b - a) times its determinant, made positive; 0 where 64 bits fail.
+
+    The edges enter a basis of unit vectors one after the other.
+    """
+    n = points.shape[1]
+    inverse[:] = np.eye(n, dtype=np.int64)
+    determinant = 1
+    coordinates, slots = np.empty(n, np.int64), np.full(n, -1, np.int64)
+    for i in range(n):
+        coordinates[:] = 0
+        for k in range(n):
+            difference = points[first[i] + cell[i, 1], k] - points[first[i] + cell[i, 0], k]
+            if difference:
+                coordinates += difference * inverse[k]
+        for slot in range(n):
+            if coordinates[slot] != 0 and not (slots[:i] == slot).any():
+                slots[i] = slot
+        if slots[i] < 0:
+            return 0
+        determinant = _exchange(inverse, determinant, coordinates, slots[i])
+        if determinant == 0:
+            return 0
+    inverse[:] = inverse[:, slots]
+    return determinant
+
+
+@numba.njit(cache=True)
+def _exchange(inverse, determinant, coordinates, slot):
+    """Put a vector with these coordinates into the basis; returns the new determinant, 0 where 64 bits fail."""
+    n = len(coordinates)
+    new = coordinates[slot]
+    sign = 1 if new > 0 else -1
+    if np.abs(coordinates).max() >= _SMALL or np.abs(inverse).max() >= _SMALL:
+        return 0
+    for k in range(n):
+        pivot = inverse[k, slot]
+        for j in range(n):
+            if j != slot:  # exact: the minors of an integer matrix
+                inverse[k, j] = sign * ((new * inverse[k, j] - coordinates[j] * pivot) // determinant)
+        inverse[k, slot] = sign * pivot
+    return sign * new
+
+
+@numba.njit(cache=True)
+def _normals(cell, first, heights, speeds, inverse, normal, drift, limit):
+    """Write the inner normal and its derivative, times the determinant; False where sums could leave 64 bits."""
+    n = len(normal)
+    normal[:], drift[:] = 0, 0
+    size = 0.0
+    for i in range(n):
+        a, b = first[i] + cell[i, 0], first[i] + cell[i, 1]
+        rise, change = heights[a] - heights[b], speeds[a] - speeds[b]
+        for k in range(n):
+            normal[k] += inverse[k, i] * rise
+            drift[k] += inverse[k, i] * change
+            size = max(size, abs(float(inverse[k, i])) * (abs(rise) + 2.0 * _LIFT))
+    return size * n < limit
+
+
+@numba.njit(cache=True)
+def _level(point, height, direction, determinant):
+    level = determinant * height
+    for k in range(len(point)):
+        level += direction[k] * point[k]
+    return level
+
+
+@numba.njit(cache=True)
+def _next_event(cell, points, first, heights, speeds, normal, drift, determinant):
+    """The first point that comes down to the cell: support (-1 if none does), column, whether another one ties."""
+    best_support, best_column, best_gap, best_rate, best_time, tie = -1, -1, 0, 1, np.inf, False
+    for i in range(len(cell)):
+        a = first[i] + cell[i, 0]
+        slope = _level(points[a], speeds[a], drift, determinant)
+        for c in range(first[i], first[i + 1]):
+            rate = slope - _level(points[c], speeds[c], drift, determinant)
+            if rate <= 0:  # the points of the edge itself have rate 0
+                continue
+            level = _level(points[a], heights[a], normal, determinant)
+            gap = _level(points[c], heights[c], normal, determinant) - level
+            time = gap / rate
+            if time > best_time + 1e-9 * (1 + abs(best_time)):
+                continue
+            order = -1 if best_support < 0 else _compare(gap, rate, best_gap, best_rate)
+            if order < 0:
+                best_support, best_column, best_gap, best_rate, best_time = i, c - first[i], gap, rate, time
+            tie = order == 0 or (tie and order > 0)
+    return best_support, best_column, tie
+
+
+@numba.njit(cache=True)
+def _compare(p, q, r, s):
+    """The sign of p/q - r/s, q and s positive, exactly: by continued fractions, so that no product overflows."""
+    sign = 1
+    while True:
+        whole, other = p // q, r // s
+        if whole != other:
+            return sign if whole > other else -sign
+        p, r = p - whole * q, r - other * s
+        if p == 0 or r == 0:
+            return sign * (int(p > 0) - int(r > 0))
+        p, q, r, s = q, p, s, r
+        sign = -sign
+
+
+@numba.njit(cache=True)
+def _ends_as_cell(cell, points, first, heights, speeds, normal, drift, determinant):
+    """Whether every other point lies above the cell at the end of the ray."""
+    for i in range(len(cell)):
+        a, b = first[i] + cell[i, 0], first[i] + cell[i, 1]
+        slope = _level(points[a], speeds[a], drift, determinant)
+        level = _level(points[a], heights[a], normal, determinant)
+        if _level(points[b], speeds[b], drift, determinant) != slope:
+            return False
+        if _level(points[b], heights[b], normal, determinant) != level:
+            return False
+        for c in range(first[i], first[i + 1]):
+            rate = _level(points[c], speeds[c], drift, determinant) - slope
+            if c == a or c == b or rate > 0:
+                continue
+            if rate < 0 or _level(points[c], heights[c], normal, determinant) <= level:
+                return False
+    return True
