@@ -1,0 +1,201 @@
+"""The networks that are trained: the plain CNN of the CIFAR-10 experiments, and small dense nets that theory solves."""
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from functools import cache
+from typing import Any
+
+import torch
+from torch import nn
+
+from theory.activations import PolynomialActivation, substitute, to_chebyshev
+
+Activation = str | PolynomialActivation
+ALL_CONVOLUTIONS = (256, 48, 48, 96)  # hidden widths of the variant in which every layer is 3x3, stride 2: 188,810 too
+
+
+class _Polynomial(torch.autograd.Function):
+    """A polynomial whose gradient is its derivative polynomial, evaluated when needed.
+
+    Recording the polynomial's own operations instead would keep some 50 arrays at degree 10: 6 times the time.
+    """
+
+    @staticmethod
+    def forward(z: torch.Tensor, activation: PolynomialActivation) -> torch.Tensor:
+        return activation(z) if activation.interval is None else _clenshaw(z, activation)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[torch.Tensor, PolynomialActivation], output: torch.Tensor) -> None:
+        ctx.save_for_backward(inputs[0])
+        ctx.derivative = inputs[1].derivative
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+        (z,) = ctx.saved_tensors
+        return gradient * _Polynomial.apply(z, ctx.derivative), None
+
+    @staticmethod
+    def vmap(_: Any, axes: tuple[int | None, None], z: torch.Tensor, activation: PolynomialActivation) -> Any:
+        return _Polynomial.apply(z, activation), axes[0]  # element by element: the batch axis is like any other
+
+
+class Activate(nn.Module):
+    """An activation as a module, so that what enters it can be observed; name: "relu" or the polynomial's degree."""
+
+    def __init__(self, activation: Activation) -> None:
+        super().__init__()
+        self.function = activation_function(activation)
+        self.name = activation if isinstance(activation, str) else f"degree {activation.degree}"
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        return self.function(z)
+
+    def extra_repr(self) -> str:
+        return self.name
+
+
+class PlainCNN(nn.Module):
+    """Convolutions 3x3 of stride 2 and padding 1, then fully connected layers, biases everywhere; linear output.
+
+    After each hidden layer: batch normalisation without scale and shift, then the activation.
+
+    Input (N, channels, size, size), output (N, n_classes). By default: channels 3 -> 32 -> 64 -> 64, which leaves 4x4
+    positions of the 32x32, then 1024 -> 128 -> 10: 188,810 parameters. `hidden=(), channels=ALL_CONVOLUTIONS` is the
+    variant of the same size in which all five layers are convolutions; there the last one is averaged over positions.
+
+    activation: "relu" or a PolynomialActivation
+    channels: of the convolutional hidden layers; hidden: widths of the dense ones
+    input_shape: (channels, size, size) of an image
+    seed: of the He initialisation (normal, variance 2 / fan-in; biases 0); no global state is touched
+
+    Source: arXiv 1703.09833 names depth, batch normalisation, stride and number of parameters; the widths are inferred.
+    """
+
+    def __init__(
+        self,
+        activation: Activation = "relu",
+        *,
+        channels: Sequence[int] = (32, 64, 64),
+        hidden: Sequence[int] = (128,),
+        n_classes: int = 10,
+        input_shape: tuple[int, int, int] = (3, 32, 32),
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        for name, widths in (("channels", channels), ("hidden", hidden), ("input_shape", input_shape)):
+            _positive(name, widths)
+        _positive("n_classes", [n_classes])
+        layers: list[nn.Module] = []
+        fan_in, size = input_shape[0], input_shape[-1]
+        for out in channels:
+            layers += [_convolution(fan_in, out), nn.BatchNorm2d(out, affine=False), Activate(activation)]
+            fan_in, size = out, (size + 1) // 2
+        if hidden:
+            layers.append(nn.Flatten())
+            fan_in *= size * size
+            for out in hidden:
+                layers += [_dense(fan_in, out), nn.BatchNorm1d(out, affine=False), Activate(activation)]
+                fan_in = out
+            layers.append(_dense(fan_in, n_classes))
+        else:
+            layers += [_convolution(fan_in, n_classes), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+        self.layers = nn.Sequential(*layers)
+        initialise(self, seed)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layers(x)
+
+
+class SmallNet(nn.Module):
+    """A dense net: affine layers, the activation after each but the last. Input (N, widths[0]), output (N, widths[-1]).
+
+    Its parameters, concatenated in their order, are the weight vector of PolynomialNetwork(widths, activation, bias).
+
+    bias: for all layers, or one for each
+    seed: of the He initialisation (biases normal too, variance 1/4: at 0 the net would start on a symmetric point)
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        activation: Activation = "relu",
+        bias: bool | Sequence[bool] = True,
+        *,
+        seed: int = 0,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        _positive("widths", widths)
+        if len(widths) < 2:
+            raise ValueError(f"widths must name inputs and outputs at least, got {tuple(widths)}")
+        biases = [bias] * (len(widths) - 1) if isinstance(bias, bool) else list(bias)
+        if len(biases) != len(widths) - 1:
+            raise ValueError(f"bias needs one entry for each of the {len(widths) - 1} layers, got {len(biases)}")
+        layers: list[nn.Module] = []
+        for fan_in, out, has_bias in zip(widths, widths[1:], biases, strict=False):
+            layers += [_dense(fan_in, out, has_bias, dtype), Activate(activation)]
+        self.layers = nn.Sequential(*layers[:-1])
+        initialise(self, seed, bias_spread=0.5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layers(x)
+
+
+def activation_function(activation: Activation) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The function of an activation's name or of a polynomial; ValueError or TypeError for anything else."""
+    if isinstance(activation, PolynomialActivation):
+        return lambda z: _Polynomial.apply(z, activation)
+    if activation == "relu":
+        return torch.relu
+    kind = ValueError if isinstance(activation, str) else TypeError
+    raise kind(f'unknown activation {activation!r}: give "relu" or a theory.PolynomialActivation')
+
+
+def initialise(model: nn.Module, seed: int, bias_spread: float = 0.0) -> None:
+    """He initialisation of every affine layer, from this seed: weights N(0, 2 / fan-in), biases N(0, bias_spread^2)."""
+    generator = torch.Generator().manual_seed(seed)
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, generator=generator)
+            if layer.bias is not None:
+                nn.init.normal_(layer.bias, std=bias_spread, generator=generator)
+
+
+def _clenshaw(z: torch.Tensor, activation: PolynomialActivation) -> torch.Tensor:
+    """activation(z) by Clenshaw's rule in the Chebyshev basis of its interval, in three arrays that are overwritten."""
+    scale, shift, (last, *others, first) = _chebyshev(activation)
+    t = z * scale - shift
+    high, low = torch.full_like(t, first), torch.zeros_like(t)
+    for coefficient in reversed(others):
+        low.neg_().add_(coefficient).addcmul_(t, high, value=2.0)
+        high, low = low, high
+    return low.neg_().add_(last).addcmul_(t, high)
+
+
+@cache
+def _chebyshev(activation: PolynomialActivation) -> tuple[float, float, tuple[float, ...]]:
+    """(s, c, coefficients): the activation is the sum of coefficient k times T_k(s * z - c), at least T_0 and T_1."""
+    assert activation.interval is not None
+    low, high = activation.interval
+    middle, radius = (high + low) / 2, (high - low) / 2
+    exact = [*activation.coefficients, Fraction(0)] if activation.degree == 0 else activation.coefficients
+    basis = to_chebyshev(substitute(exact, middle, radius))
+    return float(1 / radius), float(middle / radius), tuple(map(float, basis))
+
+
+def n_parameters(model: nn.Module) -> int:
+    """How many numbers training changes."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _positive(name: str, values: Sequence[Any]) -> None:
+    if any(isinstance(value, bool) or not isinstance(value, int) or value < 1 for value in values):
+        raise ValueError(f"{name} must be whole numbers >= 1, got {tuple(values)}")
+
+
+def _convolution(fan_in: int, out: int) -> nn.Conv2d:
+    return nn.utils.skip_init(nn.Conv2d, fan_in, out, kernel_size=3, stride=2, padding=1)
+
+
+def _dense(fan_in: int, out: int, bias: bool = True, dtype: torch.dtype = torch.float32) -> nn.Linear:
+    return nn.utils.skip_init(nn.Linear, fan_in, out, bias=bias, dtype=dtype)
