@@ -1,0 +1,94 @@
+"""The statements of the sources that a computer can check, one file each, in the order in which they are claimed.
+
+A module of this package holds STATEMENT, SOURCE, `predicted` and `observed` (routes that share no code), `control` (a
+case where the claim must fail) and `check(seed) -> Claim`.
+"""
+
+import difflib
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+from theory.claims.claim import Claim
+
+CLAIMS = {
+    "bezout": "bezout",
+    "bound-chain": "bound_chain",
+    "zero-set-dimension": "zero_set_dimension",
+    "proposition-1": "proposition_1",
+    "relu-approximation": "relu_approximation",
+    "permutations": "permutations",
+    "boltzmann": "boltzmann",
+    "wide-minimum": "wide_minimum",
+    "hessian-cases": "hessian_cases",
+}
+"""Claim id -> module of this package."""
+
+Progress = Callable[[int, int, str], None]
+
+
+class UnknownClaimError(ValueError):
+    """No claim of that id; the message lists the nearest ones."""
+
+
+def list_claims() -> dict[str, str]:
+    """Claim ids and their statements, in the order of the sources."""
+    return {id: _module(id).STATEMENT for id in CLAIMS}
+
+
+def verify(id: str, seed: int = 0) -> Claim:
+    """Check one claim: predicted against observed, and the control that must fail.
+
+    Raises UnknownClaimError (a ValueError).
+    """
+    module = _module(id)
+    started = time.perf_counter()
+    claim: Claim = module.check(seed)
+    return replace(claim, seconds=round(time.perf_counter() - started, 3))
+
+
+def verify_all(
+    ids: Iterable[str] | None = None, seed: int = 0, processes: int | None = None, progress: Progress | None = None
+) -> Iterator[Claim]:
+    """Check several claims (all by default), in parallel processes, and give them back in the order asked for.
+
+    progress(done, total, id) is called as each one ends. Raises UnknownClaimError before anything runs.
+    """
+    from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+    from multiprocessing import get_context
+
+    wanted = list(CLAIMS if ids is None else ids)
+    for id in wanted:
+        _require(id)
+    workers = max(1, min(processes or os.cpu_count() or 1, len(wanted)))
+    # spawned, not forked: threads of compiled code do not survive a fork
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread)
+    try:
+        jobs: list[Future[Claim]] = [pool.submit(verify, id, seed) for id in wanted]
+        names = dict(zip(jobs, wanted, strict=True))
+        for done, job in enumerate(as_completed(jobs), 1):
+            if progress is not None:
+                progress(done, len(jobs), names[job])
+        yield from (job.result() for job in jobs)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _one_thread() -> None:
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"
+
+
+def _require(id: str) -> None:
+    if id not in CLAIMS:
+        near = difflib.get_close_matches(str(id), CLAIMS, n=3, cutoff=0.4)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"the claims are {', '.join(CLAIMS)}"
+        raise UnknownClaimError(f"there is no claim {id!r}; {hint}")
+
+
+def _module(id: str) -> Any:
+    _require(id)
+    return import_module(f"theory.claims.{CLAIMS[id]}")

@@ -1,0 +1,120 @@
+"""How degenerate is a point: ranks, nullities, and the part of them that continuous symmetries force."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from theory.rank import RankDecision, numerical_rank
+from theory.systems import PolynomialSystem
+
+ZERO_RESIDUAL = 1e-8
+"""A point counts as a zero where every equation is below this, relative to 1 + the sum of its terms' sizes."""
+
+
+@dataclass(frozen=True)
+class Degeneracy:
+    """The local geometry of F = 0, and of the squared error |F|^2 / 2, at one point w of K unknowns.
+
+    jacobian_rank: of F'(w); tangent_dimension: K - jacobian_rank
+    hessian_nullity: of the Hessian of |F|^2 / 2, the terms with second derivatives included; K - jacobian_rank at zeros
+    gap: how far the singular values fall where the rank was read off (of the Hessian, where the point is no zero)
+    reliable: that gap is wide enough to decide
+    local_dimension: of the zero set through w, where that is certain (full rank); None at other points
+    symmetry_dimension: of the orbit of w under the network's continuous symmetries; None where no network is known
+    excess: null directions of the Hessian that those symmetries do not explain; None where they are not known
+    residual: the largest equation, relative to 1 + the sum of its terms' sizes; is_zero: that it counts as 0
+    """
+
+    jacobian_rank: int
+    tangent_dimension: int
+    hessian_nullity: int
+    gap: float
+    reliable: bool
+    local_dimension: int | None
+    symmetry_dimension: int | None
+    excess: int | None
+    residual: float
+    is_zero: bool
+
+
+def degeneracy(system: PolynomialSystem, point: Sequence[Any] | np.ndarray) -> Degeneracy:
+    """Ranks and nullities at a point (K,), a zero of the system or not.
+
+    At zeros the Hessian of |F|^2 / 2 is J^T J, so its nullity is read off the singular values of J: those of J^T J are
+    their squares and sink below rounding. Complex points are measured with the same rule.
+    Raises ValueError for a point of another shape or with NaN.
+    Source: full rank and dimension, implicit function theorem; J^T J, Gauss-Newton.
+    """
+    w = np.asarray(point)
+    if w.ndim != 1:
+        raise ValueError(f"degeneracy takes one point of shape ({system.n_unknowns},), got {w.shape}")
+    values = system.evaluate(w)
+    residual = float(np.max(np.abs(values) / (1 + system.magnitude(w))))
+    is_zero = residual <= ZERO_RESIDUAL
+    jacobian = system.jacobian(w)
+    of_jacobian = numerical_rank(jacobian, noise=residual if is_zero else 0.0)
+    m, n = jacobian.shape
+    of_hessian = of_jacobian if is_zero else numerical_rank(_hessian(system, w, values, jacobian))
+    nullity = n - of_hessian.rank
+    orbit = symmetry_tangents(system, w)
+    symmetric = None if orbit is None else _orbit_dimension(orbit)
+    return Degeneracy(
+        jacobian_rank=of_jacobian.rank,
+        tangent_dimension=n - of_jacobian.rank,
+        hessian_nullity=nullity,
+        gap=of_hessian.gap,
+        reliable=of_hessian.reliable and of_jacobian.reliable,
+        local_dimension=n - m if is_zero and of_jacobian.rank == m and of_jacobian.reliable else None,
+        symmetry_dimension=symmetric,
+        excess=None if orbit is None else nullity - _explained(system, w, values, jacobian, orbit, is_zero),
+        residual=residual,
+        is_zero=is_zero,
+    )
+
+
+def symmetry_tangents(system: PolynomialSystem, point: np.ndarray) -> np.ndarray | None:
+    """Directions in which the network's continuous symmetries move the point: (directions, K), not independent.
+
+    None where the system comes from no network, or has more than its equations (slices, a ridge term), which the
+    symmetries do not respect.
+    """
+    equations: Any = system.network
+    if equations is None or system.affine or equations.regularization:
+        return None
+    return np.asarray(equations.network.symmetries().tangents(point)).reshape(-1, system.n_unknowns)
+
+
+def _orbit_dimension(tangents: np.ndarray) -> int:
+    return numerical_rank(tangents).rank if tangents.size else 0
+
+
+def _hessian(system: PolynomialSystem, w: np.ndarray, values: np.ndarray, jacobian: np.ndarray) -> np.ndarray:
+    """The Hessian of sum F_i^2 / 2 at w: (K, K)."""
+    return jacobian.T @ jacobian + system.hessian_contraction(w, values)
+
+
+def _explained(
+    system: PolynomialSystem,
+    w: np.ndarray,
+    values: np.ndarray,
+    jacobian: np.ndarray,
+    tangents: np.ndarray,
+    is_zero: bool,
+) -> int:
+    """How many null directions of the Hessian the tangents span.
+
+    All of them at critical points, zeros included. Elsewhere an invariant function has H v = -(Dv)^T gradient along
+    the vector field v of a symmetry: only the combinations with H v = 0 count.
+    """
+    dimension = _orbit_dimension(tangents)
+    gradient = values @ jacobian
+    scale = np.abs(values) @ np.abs(jacobian)
+    if is_zero or not dimension or np.all(np.abs(gradient) <= ZERO_RESIDUAL * (1 + scale)):
+        return dimension
+    basis = np.linalg.svd(tangents)[2][:dimension]  # (dimension, K), orthonormal
+    hessian = _hessian(system, w, values, jacobian)
+    moved = hessian @ basis.conj().T
+    size = np.linalg.norm(hessian)
+    return int(np.sum(np.linalg.svd(moved, compute_uv=False) <= ZERO_RESIDUAL * size))
