@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from theory.rank import RankDecision, numerical_rank
+from theory.rank import numerical_rank
 from theory.systems import PolynomialSystem
 
 ZERO_RESIDUAL = 1e-8
