@@ -1,0 +1,257 @@
+"""One predictor-corrector step in every lane: Newton's method, Taylor coefficients, Pade prediction.
+
+Every path has its own patch (conj(x_ref) . x = 1 in each group of coordinates), renewed when the point grows: with one
+fixed patch slow paths to infinity meet its pole and may come back as false finite ends.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from theory.continuation.kernels import (
+    JIT,
+    WIDTH,
+    evaluate,
+    evaluate_first_order,
+    evaluate_two_orders,
+    factor,
+    load_jacobian,
+    substitute,
+)
+from theory.continuation.tape import Tape
+from theory.continuation.vectors import LANES, blend, less, load, maximum, splat, store
+
+STARTING, TRACKING, POLISHING, REPATCHED = 0, 1, 2, 3  # phases of a lane
+
+
+U, TRIAL_U, STEP, NEWTON, POLE, NEAREST, THIRD, FIRST, SECOND, NORM, MOVED, DONE, REJECTED, GROUPS = range(14)
+"""Rows of `state`: u accepted and tried; step size; Newton's quadratic constant; distance of the nearest pole at the
+last step and at this one; size of the third Taylor coefficient; both Newton updates, relative; squared norms of the
+point and of the update; accepted and rejected steps. From GROUPS on three rows a group: where the slope of log|x_0| was
+taken last, log|x_0| there, and the slope."""
+
+PATH, PHASE, POLISHED = range(3)
+"""Rows of `ids`: number of the path (-1: empty lane), phase, cycles spent polishing."""
+
+
+class Workspace(NamedTuple):
+    """What one thread needs; the integers are offsets into `memory` (registers come first, at 0)."""
+
+    memory: np.ndarray
+    state: np.ndarray  # (14 + 3 groups, LANES)
+    ids: np.ndarray  # (3, LANES)
+    swaps: np.ndarray
+    stride: int  # from one Taylor order of the registers to the next
+    matrix: int
+    sizes: int
+    point: int  # last accepted
+    trial: int  # predicted, then corrected
+    step: int
+    series: int  # Taylor coefficients 0..3 at the last accepted point, by -u
+    base: int  # parameters at u = 0
+    slope: int  # parameters at u = 1 minus those at u = 0
+    patch: int
+
+
+@njit(**JIT)
+def make_workspace(tape: Tape) -> Workspace:
+    """Memory for one thread, all lanes empty."""
+    n, m = tape.n_coordinates, tape.n_parameters
+    stride = tape.n_registers * WIDTH
+    vector = n * WIDTH
+    matrix = 4 * stride
+    sizes = matrix + n * vector
+    point = sizes + vector
+    base = point + 8 * vector
+    memory = np.zeros(base + 2 * m * WIDTH)
+    for lane in range(LANES):
+        memory[(tape.n_inputs - 1) * WIDTH + lane] = 1.0
+    return Workspace(
+        memory=memory,
+        state=np.ones((GROUPS + 3 * tape.n_groups, LANES)),
+        ids=np.full((3, LANES), -1),
+        swaps=np.zeros(3 * n * LANES + 1, np.int64),
+        stride=stride,
+        matrix=matrix,
+        sizes=sizes,
+        point=point,
+        trial=point + vector,
+        step=point + 2 * vector,
+        patch=point + 3 * vector,
+        series=point + 4 * vector,
+        base=base,
+        slope=base + m * WIDTH,
+    )
+
+
+@njit(**JIT)
+def renew_patch(work: Workspace, tape: Tape, lane: int) -> None:
+    """Scale each group of the lane's point to length 1 and take the point itself as reference."""
+    memory, point, patch = work.memory, work.point + lane, work.patch + lane
+    for g in range(tape.n_groups):
+        total = 0.0
+        for i in range(tape.n_coordinates):
+            if tape.group[i] == g:
+                total += memory[point + i * WIDTH] ** 2 + memory[point + i * WIDTH + LANES] ** 2
+        scale = 1.0 / np.sqrt(total)
+        for i in range(tape.n_coordinates):
+            if tape.group[i] == g:
+                a, b = point + i * WIDTH, patch + i * WIDTH
+                memory[a] *= scale
+                memory[a + LANES] *= scale
+                memory[b], memory[b + LANES] = memory[a], -memory[a + LANES]
+
+
+@njit(**JIT)
+def fill_lane(
+    work: Workspace, tape: Tape, lane: int, start: np.ndarray, first: np.ndarray, last: np.ndarray, path: int
+) -> None:
+    """Put a path at its start point: start (n,), first and last (parameters,) complex."""
+    memory, state = work.memory, work.state
+    for i in range(tape.n_coordinates):
+        a = work.point + i * WIDTH + lane
+        memory[a], memory[a + LANES] = start[i].real, start[i].imag
+    renew_patch(work, tape, lane)
+    for i in range(tape.n_coordinates):
+        a, b = work.point + i * WIDTH + lane, work.trial + i * WIDTH + lane
+        memory[b], memory[b + LANES] = memory[a], memory[a + LANES]
+    for k in range(tape.n_parameters):
+        a, b = work.base + k * WIDTH + lane, work.slope + k * WIDTH + lane
+        memory[a], memory[a + LANES] = last[k].real, last[k].imag
+        memory[b], memory[b + LANES] = first[k].real - last[k].real, first[k].imag - last[k].imag
+    work.ids[PATH, lane], work.ids[PHASE, lane], work.ids[POLISHED, lane] = path, STARTING, 0
+    state[U, lane], state[TRIAL_U, lane], state[STEP, lane], state[NEWTON, lane] = 1.0, 1.0, 0.0, 1.0
+    state[DONE, lane], state[REJECTED, lane] = 0.0, 0.0
+    for g in range(tape.n_groups):
+        row = GROUPS + 3 * g
+        state[row, lane], state[row + 1, lane], state[row + 2, lane] = 0.01, 1e300, 0.0
+
+
+@njit(**JIT)
+def set_inputs(work: Workspace, tape: Tape) -> None:
+    """Trial points and their parameters into the registers."""
+    n, memory = tape.n_coordinates, work.memory
+    for i in range(2 * n):
+        store(memory, i * LANES, load(memory, work.trial + i * LANES))
+    u = load(work.state, TRIAL_U * LANES)
+    for k in range(2 * tape.n_parameters):
+        value = load(memory, work.base + k * LANES) + u * load(memory, work.slope + k * LANES)
+        store(memory, (2 * n + k) * LANES, value)
+
+
+@njit(**JIT)
+def newton_step(work: Workspace, tape: Tape) -> None:
+    """One Newton step at the trial points of all lanes; rows NORM and MOVED tell its size."""
+    n, rows, memory = tape.n_coordinates, tape.n_coordinates - tape.n_groups, work.memory
+    set_inputs(work, tape)
+    evaluate(memory, tape, 0, tape.n_instructions)
+    load_jacobian(memory, tape, work.matrix)
+    for i in range(rows):
+        a, b = tape.outputs[i] * WIDTH, work.step + i * WIDTH
+        store(memory, b, load(memory, a))
+        store(memory, b + LANES, load(memory, a + LANES))
+    for g in range(tape.n_groups):
+        re, im = splat(-1.0), splat(0.0)
+        for i in range(n):
+            if tape.group[i] == g:
+                a, b = i * WIDTH, work.matrix + ((rows + g) * n + i) * WIDTH
+                c, d = load(memory, work.patch + a), load(memory, work.patch + a + LANES)
+                x, y = load(memory, work.trial + a), load(memory, work.trial + a + LANES)
+                store(memory, b, c)
+                store(memory, b + LANES, d)
+                re, im = re + c * x, im + c * y
+                re, im = re - d * y, im + d * x
+        store(memory, work.step + (rows + g) * WIDTH, re)
+        store(memory, work.step + (rows + g) * WIDTH + LANES, im)
+    factor(memory, work.matrix, n, work.swaps, work.sizes)
+    substitute(memory, work.matrix, n, work.swaps, work.step)
+    norm, moved = splat(0.0), splat(0.0)
+    for i in range(n):
+        a, b = work.trial + i * WIDTH, work.step + i * WIDTH
+        s, t = load(memory, b), load(memory, b + LANES)
+        x, y = load(memory, a) - s, load(memory, a + LANES) - t
+        store(memory, a, x)
+        store(memory, a + LANES, y)
+        norm, moved = maximum(x * x + y * y, norm), maximum(s * s + t * t, moved)
+    store(work.state, NORM * LANES, norm)
+    store(work.state, MOVED * LANES, moved)
+
+
+@njit(**JIT)
+def expand(work: Workspace, tape: Tape, accepted: int) -> None:
+    """Taylor coefficients 1 to 3 of the path at the corrected point, by -u; kept in the accepted lanes."""
+    n, rows, memory = tape.n_coordinates, tape.n_coordinates - tape.n_groups, work.memory
+    zero = splat(0.0)
+    for k in range(2 * tape.n_parameters):
+        store(memory, work.stride + (2 * n + k) * LANES, zero - load(memory, work.slope + k * LANES))
+    for order in range(1, 4):
+        top = order * work.stride
+        for i in range(2 * n):
+            store(memory, top + i * LANES, zero)
+        if order == 1:
+            evaluate_first_order(memory, work.stride, tape)
+        else:
+            evaluate_two_orders(memory, work.stride, tape, order)
+        for i in range(2 * tape.n_groups):
+            store(memory, work.step + (2 * rows + i) * LANES, zero)
+        for i in range(rows):
+            a, b = top + tape.outputs[i] * WIDTH, work.step + i * WIDTH
+            store(memory, b, zero - load(memory, a))
+            store(memory, b + LANES, zero - load(memory, a + LANES))
+        substitute(memory, work.matrix, n, work.swaps, work.step)
+        for i in range(2 * n):
+            a = work.series + order * n * WIDTH + i * LANES
+            value = load(memory, work.step + i * LANES)
+            store(memory, top + i * LANES, value)
+            store(memory, a, blend(accepted, value, load(memory, a)))
+    for i in range(2 * n):
+        a = work.point + i * LANES
+        store(memory, a, blend(accepted, load(memory, work.trial + i * LANES), load(memory, a)))
+
+
+@njit(**JIT)
+def measure_series(work: Workspace, tape: Tape) -> None:
+    """Rows NEAREST and THIRD: ratios of Taylor coefficients estimate the nearest pole (Fabry), the third the error."""
+    n, memory = tape.n_coordinates, work.memory
+    norm = load(work.state, NORM * LANES)
+    inverse_pole, third = splat(1e-60), splat(0.0)
+    for i in range(n):
+        a, b = work.series + (2 * n + i) * WIDTH, work.series + (3 * n + i) * WIDTH
+        x, y, s, t = load(memory, a), load(memory, a + LANES), load(memory, b), load(memory, b + LANES)
+        second, size = x * x + y * y, s * s + t * t
+        third = maximum(size, third)
+        relevant = less(splat(1e-26) * norm, second) & less(splat(1e-30) * norm, size)
+        inverse_pole = blend(relevant, maximum(size / second, inverse_pole), inverse_pole)
+    store(work.state, NEAREST * LANES, splat(1.0) / inverse_pole)
+    store(work.state, THIRD * LANES, third / norm)
+
+
+@njit(**JIT)
+def predict(work: Workspace, tape: Tape) -> None:
+    """The Pade [2/1] approximant at u - h, coordinate by coordinate; Taylor where h is beyond its pole.
+
+    Lanes that are not between two points of a path stay where they are.
+    """
+    n, memory = tape.n_coordinates, work.memory
+    h, tiny, one = load(work.state, STEP * LANES), splat(1e-60), splat(1.0)
+    for i in range(n):
+        a, b = work.series + i * WIDTH, n * WIDTH
+        x1, y1 = load(memory, a + b), load(memory, a + b + LANES)
+        x2, y2 = load(memory, a + 2 * b), load(memory, a + 2 * b + LANES)
+        x3, y3 = load(memory, a + 3 * b), load(memory, a + 3 * b + LANES)
+        inverse = h / maximum(x2 * x2 + y2 * y2, tiny)
+        qx, qy = (x3 * x2 + y3 * y2) * inverse, (y3 * x2 - x3 * y2) * inverse  # h x_3 / x_2
+        beyond = less(splat(0.9), qx * qx + qy * qy)
+        dx, dy = one - qx, splat(0.0) - qy
+        inverse = one / maximum(dx * dx + dy * dy, tiny)
+        rx, ry = (x2 * dx + y2 * dy) * inverse, (y2 * dx - x2 * dy) * inverse
+        rx, ry = blend(beyond, x2 + h * x3, rx), blend(beyond, y2 + h * y3, ry)
+        a, b = work.point + i * WIDTH, work.trial + i * WIDTH
+        store(memory, b, load(memory, a) + h * (x1 + h * rx))
+        store(memory, b + LANES, load(memory, a + LANES) + h * (y1 + h * ry))
+    for lane in range(LANES):
+        if work.ids[PHASE, lane] != TRACKING:
+            for i in range(n):
+                a, b = work.point + i * WIDTH + lane, work.trial + i * WIDTH + lane
+                memory[b], memory[b + LANES] = memory[a], memory[a + LANES]
