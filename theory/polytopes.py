@@ -18,10 +18,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-import numba
 import numpy as np
 
-_LIFT = 2**24  # random heights lie in [0, 2 * _LIFT)
+from theory import mixed_cells
+from theory.mixed_cells import LIFT
+
 _Result = TypeVar("_Result")
 _ATTEMPTS = 20  # with new heights, when two events of one cell coincide
 
@@ -155,9 +156,9 @@ def _subdivide(supports: Sequence[np.ndarray], rng: np.random.Generator) -> Mixe
     n = len(supports)
     simplex = np.vstack([np.zeros((1, n), np.int64), np.eye(n, dtype=np.int64)])
     current = [simplex] * n
-    heights = [rng.integers(_LIFT, 2 * _LIFT, n + 1) for _ in range(n)]
+    heights = [rng.integers(LIFT, 2 * LIFT, n + 1) for _ in range(n)]
     for k in range(n):  # with these heights the one cell is (0, e_k) in the simplex number k
-        heights[k][0], heights[k][k + 1] = 0, rng.integers(1, _LIFT)
+        heights[k][0], heights[k][k + 1] = 0, rng.integers(1, LIFT)
     edges = np.array([[(0, k + 1) for k in range(n)]], dtype=np.int64)
     volume = 1
     normals = np.zeros((1, n), np.int64)
@@ -166,7 +167,7 @@ def _subdivide(supports: Sequence[np.ndarray], rng: np.random.Generator) -> Mixe
     for k in sorted(range(n), key=lambda k: (degrees[k], len(supports[k]))):
         support = supports[k] - supports[k].min(axis=0)
         current[k] = np.vstack([degrees[k] * simplex, support])
-        heights[k] = np.concatenate([degrees[k] * heights[k], rng.integers(0, _LIFT, len(support))])
+        heights[k] = np.concatenate([degrees[k] * heights[k], rng.integers(0, LIFT, len(support))])
         speeds = [np.zeros(len(array), np.int64) for array in current]
         speeds[k][: n + 1] = 1
         edges, normals, _, volumes = _follow(edges, current, heights, speeds)
@@ -192,201 +193,13 @@ def _follow(
     if len(edges) == 0:
         none = np.zeros((0, len(supports)), np.int64)
         return edges, none, none, np.zeros(0, np.int64)
-    state, table = _flip(edges, points, first, np.concatenate(heights), np.concatenate(speeds))
-    if state == _TIE:
+    state, table = mixed_cells.flip(edges, points, first, np.concatenate(heights), np.concatenate(speeds))
+    if state == mixed_cells.TIE:
         raise _Tie
-    if state == _OVERFLOW:
+    if state == mixed_cells.OVERFLOW:
         raise MixedVolumeError("the determinants of these supports leave 64-bit integers")
     n = len(supports)
     cells, normals, drifts = table[:, : 2 * n], table[:, 2 * n : 3 * n], table[:, 3 * n : 4 * n]
-    if state == _WRONG or len(np.unique(cells, axis=0)) < len(cells):
+    if state == mixed_cells.WRONG or len(np.unique(cells, axis=0)) < len(cells):
         raise MixedVolumeError("a cell at the end of the ray is no cell of the lifting")
     return cells.reshape(-1, n, 2), normals, drifts, table[:, 4 * n]
-
-
-# ---- one cell at a time, compiled
-
-_DONE, _TIE, _OVERFLOW, _WRONG = range(4)
-_SMALL = 2.0**31  # products of two numbers below it fit in 64 bits
-
-
-@numba.njit(cache=True)
-def _flip(edges, points, first, heights, speeds):
-    """Follow every cell to the end of the ray; a row of the answer is edges, normal, its derivative, volume."""
-    n = points.shape[1]
-    stack = np.concatenate((edges, np.empty((len(edges) + 64, n, 2), np.int64)))
-    top, count = len(edges), 0
-    out = np.empty((len(edges) + 64, 4 * n + 1), np.int64)
-    inverse, coordinates = np.empty((n, n), np.int64), np.empty(n, np.int64)
-    normal, drift = np.empty(n, np.int64), np.empty(n, np.int64)
-    limit = 2.0**61 / (n * (np.abs(points).max() + 1))
-    while top:
-        top -= 1
-        cell = stack[top].copy()
-        determinant = _invert(cell, points, first, inverse)
-        while True:
-            if determinant == 0 or not _normals(cell, first, heights, speeds, inverse, normal, drift, limit):
-                return _OVERFLOW, out[:0]
-            support, column, tie = _next_event(cell, points, first, heights, speeds, normal, drift, determinant)
-            if tie:
-                return _TIE, out[:0]
-            if support < 0:
-                if not _ends_as_cell(cell, points, first, heights, speeds, normal, drift, determinant):
-                    return _WRONG, out[:0]
-                if count == len(out):
-                    out = np.concatenate((out, np.empty_like(out)))
-                out[count, : 2 * n] = cell.ravel()
-                out[count, 2 * n : 3 * n], out[count, 3 * n : 4 * n], out[count, 4 * n] = normal, drift, determinant
-                count += 1
-                break
-            # column - a in the basis of the edges: its own coefficient says which cells end here and which begin
-            a, b = cell[support]
-            coordinates[:] = 0
-            for k in range(n):
-                difference = points[first[support] + column, k] - points[first[support] + a, k]
-                if difference:
-                    coordinates += difference * inverse[k]
-            own = coordinates[support]
-            if (own > determinant and column > a) or (own < 0 and column > b):
-                break  # another cell ends here too, and goes on for both
-            if 0 < own < determinant:  # (a, column) for later, (column, b) now
-                if top == len(stack):
-                    stack = np.concatenate((stack, np.empty_like(stack)))
-                stack[top] = cell
-                stack[top, support, 1] = column
-                top += 1
-            if own < determinant:  # column takes the place of a: the edge is (b - a) - (column - a)
-                cell[support, 0] = column
-                coordinates[:] = -coordinates
-                coordinates[support] += determinant
-            else:
-                cell[support, 1] = column
-            determinant = _exchange(inverse, determinant, coordinates, support)
-    return _DONE, out[:count]
-
-
-@numba.njit(cache=True)
-def _invert(cell, points, first, inverse):
-    """The inverse of the matrix of edges (rows b - a) times its determinant, made positive; 0 where 64 bits fail.
-
-    The edges enter a basis of unit vectors one after the other.
-    """
-    n = points.shape[1]
-    inverse[:] = np.eye(n, dtype=np.int64)
-    determinant = 1
-    coordinates, slots = np.empty(n, np.int64), np.full(n, -1, np.int64)
-    for i in range(n):
-        coordinates[:] = 0
-        for k in range(n):
-            difference = points[first[i] + cell[i, 1], k] - points[first[i] + cell[i, 0], k]
-            if difference:
-                coordinates += difference * inverse[k]
-        for slot in range(n):
-            if coordinates[slot] != 0 and not (slots[:i] == slot).any():
-                slots[i] = slot
-        if slots[i] < 0:
-            return 0
-        determinant = _exchange(inverse, determinant, coordinates, slots[i])
-        if determinant == 0:
-            return 0
-    inverse[:] = inverse[:, slots]
-    return determinant
-
-
-@numba.njit(cache=True)
-def _exchange(inverse, determinant, coordinates, slot):
-    """Put a vector with these coordinates into the basis; returns the new determinant, 0 where 64 bits fail."""
-    n = len(coordinates)
-    new = coordinates[slot]
-    sign = 1 if new > 0 else -1
-    if np.abs(coordinates).max() >= _SMALL or np.abs(inverse).max() >= _SMALL:
-        return 0
-    for k in range(n):
-        pivot = inverse[k, slot]
-        for j in range(n):
-            if j != slot:  # exact: the minors of an integer matrix
-                inverse[k, j] = sign * ((new * inverse[k, j] - coordinates[j] * pivot) // determinant)
-        inverse[k, slot] = sign * pivot
-    return sign * new
-
-
-@numba.njit(cache=True)
-def _normals(cell, first, heights, speeds, inverse, normal, drift, limit):
-    """Write the inner normal and its derivative, times the determinant; False where sums could leave 64 bits."""
-    n = len(normal)
-    normal[:], drift[:] = 0, 0
-    size = 0.0
-    for i in range(n):
-        a, b = first[i] + cell[i, 0], first[i] + cell[i, 1]
-        rise, change = heights[a] - heights[b], speeds[a] - speeds[b]
-        for k in range(n):
-            normal[k] += inverse[k, i] * rise
-            drift[k] += inverse[k, i] * change
-            size = max(size, abs(float(inverse[k, i])) * (abs(rise) + 2.0 * _LIFT))
-    return size * n < limit
-
-
-@numba.njit(cache=True)
-def _level(point, height, direction, determinant):
-    level = determinant * height
-    for k in range(len(point)):
-        level += direction[k] * point[k]
-    return level
-
-
-@numba.njit(cache=True)
-def _next_event(cell, points, first, heights, speeds, normal, drift, determinant):
-    """The first point that comes down to the cell: support (-1 if none does), column, whether another one ties."""
-    best_support, best_column, best_gap, best_rate, best_time, tie = -1, -1, 0, 1, np.inf, False
-    for i in range(len(cell)):
-        a = first[i] + cell[i, 0]
-        slope = _level(points[a], speeds[a], drift, determinant)
-        for c in range(first[i], first[i + 1]):
-            rate = slope - _level(points[c], speeds[c], drift, determinant)
-            if rate <= 0:  # the points of the edge itself have rate 0
-                continue
-            level = _level(points[a], heights[a], normal, determinant)
-            gap = _level(points[c], heights[c], normal, determinant) - level
-            time = gap / rate
-            if time > best_time + 1e-9 * (1 + abs(best_time)):
-                continue
-            order = -1 if best_support < 0 else _compare(gap, rate, best_gap, best_rate)
-            if order < 0:
-                best_support, best_column, best_gap, best_rate, best_time = i, c - first[i], gap, rate, time
-            tie = order == 0 or (tie and order > 0)
-    return best_support, best_column, tie
-
-
-@numba.njit(cache=True)
-def _compare(p, q, r, s):
-    """The sign of p/q - r/s, q and s positive, exactly: by continued fractions, so that no product overflows."""
-    sign = 1
-    while True:
-        whole, other = p // q, r // s
-        if whole != other:
-            return sign if whole > other else -sign
-        p, r = p - whole * q, r - other * s
-        if p == 0 or r == 0:
-            return sign * (int(p > 0) - int(r > 0))
-        p, q, r, s = q, p, s, r
-        sign = -sign
-
-
-@numba.njit(cache=True)
-def _ends_as_cell(cell, points, first, heights, speeds, normal, drift, determinant):
-    """Whether every other point lies above the cell at the end of the ray."""
-    for i in range(len(cell)):
-        a, b = first[i] + cell[i, 0], first[i] + cell[i, 1]
-        slope = _level(points[a], speeds[a], drift, determinant)
-        level = _level(points[a], heights[a], normal, determinant)
-        if _level(points[b], speeds[b], drift, determinant) != slope:
-            return False
-        if _level(points[b], heights[b], normal, determinant) != level:
-            return False
-        for c in range(first[i], first[i + 1]):
-            rate = _level(points[c], speeds[c], drift, determinant) - slope
-            if c == a or c == b or rate > 0:
-                continue
-            if rate < 0 or _level(points[c], heights[c], normal, determinant) <= level:
-                return False
-    return True
