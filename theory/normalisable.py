@@ -1,0 +1,93 @@
+"""Whether exp(-U/T) has a finite integral at all: asked before anything is integrated or sampled."""
+
+import math
+from functools import lru_cache
+
+import numpy as np
+from scipy import optimize
+
+from theory.potentials import Potential
+
+
+class NotNormalisable(ValueError):
+    """exp(-U/T) has no finite integral, or none that could be shown: no Boltzmann distribution to sample from."""
+
+
+def check_temperature(temperature: float) -> float:
+    """temperature as a float; ValueError unless it is positive and finite."""
+    if not (math.isfinite(temperature) and temperature > 0):
+        raise ValueError(f"the temperature must be positive and finite, got {temperature}")
+    return float(temperature)
+
+
+@lru_cache(maxsize=256)
+def require_normalisable(potential: Potential, temperature: float) -> None:
+    """Raise NotNormalisable unless exp(-U/T) can be shown to have a finite integral; ValueError on a bad temperature.
+
+    On all of space U is minimised on spheres of radius 10^2, 10^3 and 10^4. Laplace's method across the lowest
+    direction found gives the mass of each shell, which has to shrink with the radius. So a valley that runs to infinity
+    is allowed if it narrows fast enough. A numerical test, not a proof: it sees what happens at these radii.
+    """
+    check_temperature(temperature)
+    if potential.domain.kind != "space":
+        return
+    shells = []
+    for radius in (1e2, 1e3, 1e4):
+        lowest, direction = _lowest_on_sphere(potential, radius)
+        shells.append((lowest, _log_shell(potential, temperature, lowest, radius * direction, radius), direction))
+    (a, first, _), (b, second, _), (c, third, direction) = shells
+    where = f"along the direction {np.round(direction, 3).tolist()}"
+    if c < b < a and c < -1e3 * temperature:
+        raise NotNormalisable(
+            f"{potential.name!r} is unbounded below ({c:.3g} at radius 1e4 {where}): give a box or a torus"
+        )
+    if not (third < second - 0.5 and second < first - 0.5) and third > -700:
+        raise NotNormalisable(
+            f"{potential.name!r} rises too slowly {where} for exp(-U/T) to be integrable at T = {temperature}: "
+            "give a box or a torus, or add a prior such as T*|x|^2/(2*s^2)"
+        )
+
+
+def _lowest_on_sphere(potential: Potential, radius: float) -> tuple[float, np.ndarray]:
+    """The least U found on a sphere around 0, and its direction (D,): axes, random directions, then descent."""
+    dimension = potential.dimension
+    random = np.random.default_rng(0).normal(size=(256, dimension))
+    directions = np.concatenate([np.eye(dimension), -np.eye(dimension), random])
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    with np.errstate(all="ignore"):
+        values = potential.value(radius * directions)
+        if np.isnan(values).any():
+            at = (radius * directions[np.isnan(values)][0]).round(3).tolist()
+            raise NotNormalisable(
+                f"{potential.name!r} is not a number at {at}: give a box or a torus on which it is defined"
+            )
+        best = (float(values.min()), directions[values.argmin()])
+        if dimension == 1 or not np.isfinite(values.min()):
+            return best
+        scale = max(1.0, float(np.abs(values).min()))
+
+        def on_sphere(v: np.ndarray) -> tuple[float, np.ndarray]:
+            length = np.linalg.norm(v)
+            point = radius * v[None] / length
+            gradient = potential.gradient(point)[0] * radius / length
+            gradient = gradient - gradient @ v * v / length**2
+            return float(potential.value(point)[0]) / scale, gradient / scale
+
+        for start in directions[np.argsort(values)[:4]]:
+            found = optimize.minimize(on_sphere, start, jac=True, method="L-BFGS-B")
+            if np.isfinite(found.fun) and found.fun * scale < best[0]:
+                best = (float(found.fun * scale), found.x / np.linalg.norm(found.x))
+    return best
+
+
+def _log_shell(potential: Potential, temperature: float, lowest: float, point: np.ndarray, radius: float) -> float:
+    """log of the Laplace estimate of the mass of the points with about this radius."""
+    along = point[:, None] / radius
+    across = np.linalg.svd(along, full_matrices=True)[0][:, 1:]
+    with np.errstate(all="ignore"):
+        hessian = potential.hessian(point[None])[0]
+    if not np.isfinite(hessian).all() or not math.isfinite(lowest):
+        return -lowest / temperature + potential.dimension * math.log(radius)
+    curvatures = np.linalg.eigvalsh(across.T @ hessian @ across)
+    widths = [min(radius, math.sqrt(2 * math.pi * temperature / c)) if c > 0 else radius for c in curvatures]
+    return -lowest / temperature + math.log(radius) + float(np.sum(np.log(widths)))

@@ -1,0 +1,310 @@
+"""The exact side of Langevin descent: Z, masses and marginals of exp(-U/T)/Z by adaptive quadrature, errors stated.
+
+Dimensions are cut down by structure, tried in this order: a sum of Gaussian dents is expanded in powers of the dents,
+whose integrals are products; a sum of terms without common variables is a product; a potential symmetric around the
+first axis needs the half-plane (x_1, distance from the axis) only; anything else is integrated as it is, up to 3-D.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise, product
+
+import numpy as np
+import sympy as sp
+from scipy import integrate, optimize, special
+
+from theory.normalisable import check_temperature, require_normalisable
+from theory.potentials import Potential, images
+from theory.regions import Ball, Box, Outside, Region
+
+Integrand = Callable[[np.ndarray], np.ndarray]
+
+MAX_DIMENSION = 3  # of a cubature without structure
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number and the error that its computation owns up to (absolute)."""
+
+    value: float
+    error: float
+
+    def __add__(self, other: "Estimate") -> "Estimate":
+        return Estimate(self.value + other.value, self.error + other.error)
+
+    def __sub__(self, other: "Estimate") -> "Estimate":
+        return Estimate(self.value - other.value, self.error + other.error)
+
+    def __mul__(self, other: "Estimate") -> "Estimate":
+        return Estimate(self.value * other.value, abs(self.value) * other.error + abs(other.value) * self.error)
+
+    def __truediv__(self, other: "Estimate") -> "Estimate":
+        ratio = self.value / other.value
+        return Estimate(ratio, (self.error + abs(ratio) * other.error) / abs(other.value))
+
+
+def partition(potential: Potential, temperature: float) -> Estimate:
+    """Z = integral of exp(-U/T) over the potential's domain.
+
+    Raises ValueError on a temperature that is not positive, NotNormalisable (a ValueError) where Z is infinite.
+    Source: equation 9 of the 2018 review.
+    """
+    require_normalisable(potential, temperature)
+    return _integral(potential, temperature, _whole(potential))
+
+
+def mass(potential: Potential, temperature: float, region: Region) -> Estimate:
+    """The share of exp(-U/T)/Z that lies in the region: the probability to find a chain there in equilibrium."""
+    whole = partition(potential, temperature)
+    if isinstance(region, Outside):
+        return Estimate(1.0, 0.0) - mass(potential, temperature, region.region)
+    return _integral(potential, temperature, region) / whole
+
+
+def well_masses(potential: Potential, temperature: float) -> dict[str, Estimate]:
+    """The mass of every well, by name."""
+    return {well.name: mass(potential, temperature, well.region) for well in potential.wells}
+
+
+def marginal(potential: Potential, temperature: float, axis: int, edges: Sequence[float] | np.ndarray) -> np.ndarray:
+    """The masses (len(edges) - 1,) of the slabs edges_k <= x_axis < edges_(k+1): what a histogram tends to."""
+    whole = partition(potential, temperature).value
+    box = _whole(potential)
+    masses = []
+    for low, high in pairwise(map(float, edges)):
+        lower, upper = list(box.lower), list(box.upper)
+        lower[axis], upper[axis] = max(low, lower[axis]), min(high, upper[axis])
+        slab = Box(tuple(lower), tuple(upper))
+        masses.append(_integral(potential, temperature, slab).value / whole if lower[axis] < upper[axis] else 0.0)
+    return np.array(masses)
+
+
+def expectation(
+    potential: Potential, temperature: float, expression: sp.Expr | float, region: Box | Ball | None = None
+) -> Estimate:
+    """Mean of an expression in the potential's variables under exp(-U/T)/Z, counted as 0 outside a region if given.
+
+    For an axial potential the expression must have the same symmetry.
+    """
+    require_normalisable(potential, temperature)
+    formula = sp.Float(expression) if isinstance(expression, int | float) else expression
+    factor = Potential("observable", formula, potential.variables)
+    inside = _integral(potential, temperature, region or _whole(potential), factor)
+    return inside / _integral(potential, temperature, _whole(potential))
+
+
+def step_bias(
+    potential: Potential, temperature: float, expression: sp.Expr | float = 1.0, region: Box | Ball | None = None
+) -> float:
+    """First-order effect of the step size h on Langevin descent: d/dh, at h = 0, of its mean of an expression.
+
+    The Euler-Maruyama chain samples exp(-(U + h V + O(h^2))/T) with V = (T/2) Laplacian U - |grad U|^2 / 4.
+    Source: weak backward error analysis (modified equation of the scheme); first order in h is exact on quadratics.
+    """
+    laplacian = sp.Add(*(potential.symbolic_hessian[i][i] for i in range(potential.dimension)))
+    squared = sp.Add(*(part**2 for part in potential.symbolic_gradient))
+    shift = sp.Float(temperature / 2) * laplacian - squared / 4
+    together = expectation(potential, temperature, expression * shift, region).value
+    apart = (
+        expectation(potential, temperature, expression, region).value * expectation(potential, temperature, shift).value
+    )
+    return -(together - apart) / temperature
+
+
+def laplace(potential: Potential, temperature: float) -> dict[str, float]:
+    """Leading term for T -> 0 of the integral of exp(-U/T) over each well, by name.
+
+    It is prefactor * exp(-U_min/T) * (2 pi T)^(codimension/2): every flat direction of a minimum gains T^(-1/2).
+    """
+    check_temperature(temperature)
+    terms = {}
+    for well in potential.wells:
+        depth = potential.value(np.array([well.centre]))[0]
+        scale = (2 * math.pi * temperature) ** (well.codimension / 2)
+        terms[well.name] = float(well.prefactor * scale * math.exp(-depth / temperature))
+    return terms
+
+
+def crossover(potential: Potential, first: str, second: str, bracket: tuple[float, float]) -> float:
+    """The temperature in the bracket at which two wells have the same mass; ValueError if there is none."""
+
+    def surplus(temperature: float) -> float:
+        masses = well_masses(potential, temperature)
+        return math.log(masses[first].value / masses[second].value)
+
+    if surplus(bracket[0]) * surplus(bracket[1]) > 0:
+        raise ValueError(f"{first} and {second} do not change places between T = {bracket[0]} and {bracket[1]}")
+    return float(optimize.brentq(surplus, *bracket, rtol=1e-6))
+
+
+def _whole(potential: Potential) -> Box:
+    if potential.domain.kind == "space":
+        return Box((-math.inf,) * potential.dimension, (math.inf,) * potential.dimension)
+    return Box(potential.domain.lower, potential.domain.upper)
+
+
+def _integral(
+    potential: Potential, temperature: float, region: Ball | Box, factor: Potential | None = None
+) -> Estimate:
+    """Integral of factor * exp(-U/T) over a region, by the first structure of the potential that fits."""
+    density = _density(potential, temperature, factor)
+    if isinstance(region, Ball):
+        return _over_shell(potential, density, region.centre, 0.0, region.radius)
+    if potential.bumps and factor is None:
+        return _series(potential, temperature, region)
+    blocks = _blocks(potential)
+    if len(blocks) > 1 and factor is None:
+        factors = [
+            _integral(
+                part, temperature, Box(tuple(region.lower[i] for i in axes), tuple(region.upper[i] for i in axes))
+            )
+            for part, axes in blocks
+        ]
+        return math.prod(factors, start=Estimate(1.0, 0.0))
+    balls = [well.region for well in potential.wells if isinstance(well.region, Ball)]
+    if potential.axial and potential.dimension > 1 and region == _whole(potential) and balls:
+        # U has a kink on the sphere around the well: two smooth pieces converge at once, their union does not
+        centre, radius = balls[0].centre, balls[0].radius
+        inner = _over_shell(potential, density, centre, 0.0, radius)
+        return inner + _over_shell(potential, density, centre, radius, math.inf)
+    return _over_box(potential, density, region)
+
+
+def _density(potential: Potential, temperature: float, factor: Potential | None) -> Integrand:
+    def density(points: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            values = np.exp(-potential.value(points) / temperature)
+            if factor is not None:  # far out 0 * inf may come up, where the exponential has long won
+                values = np.where(values > 0, factor.value(points) * values, 0.0)
+        if np.isnan(values).any():
+            raise ValueError(f"{potential.name!r} is not a number at {points[np.isnan(values)][0]}")
+        return values
+
+    return density
+
+
+def _cubature(integrand: Integrand, lower: Sequence[float], upper: Sequence[float]) -> Estimate:
+    """Adaptive cubature over a box, sides may be infinite. ArithmeticError if the asked accuracy is not reached."""
+    # scipy 1.17 mirrors the integrand on an axis from -inf to a number: turn such axes round
+    signs = np.array([-1.0 if a == -math.inf and b < math.inf else 1.0 for a, b in zip(lower, upper, strict=True)])
+    low, high = np.where(signs < 0, -np.array(upper), lower), np.where(signs < 0, math.inf, upper)
+    result = integrate.cubature(
+        lambda points: integrand(signs * points), low, high, rtol=1e-9, atol=1e-14, max_subdivisions=20_000
+    )
+    value, error = float(result.estimate), float(result.error)
+    if not math.isfinite(value) or (result.status != "converged" and error > 1e-6 * abs(value)):
+        raise ArithmeticError(f"the quadrature stopped at {value} with an error of {error}")
+    return Estimate(value, error)
+
+
+def _over_box(potential: Potential, density: Integrand, region: Box) -> Estimate:
+    """A box cut at the wells' centres, so that no narrow peak falls between the nodes of the first rule."""
+    dimension, lower, upper = potential.dimension, list(region.lower), list(region.upper)
+    centres = [well.centre for well in potential.wells]
+    if potential.axial and dimension > 1:
+        if any(math.isfinite(v) for v in (*lower[1:], *upper[1:])):
+            raise ValueError(
+                f"{potential.name!r} is symmetric around its first axis: give slabs across it, or balls on it"
+            )
+        lower, upper, centres = [lower[0], 0.0], [upper[0], math.inf], [(c[0], 0.0) for c in centres]
+        density, dimension = _around_axis(density, dimension), 2
+    if dimension > MAX_DIMENSION:
+        raise ValueError(
+            f"{potential.name!r} has {dimension} unknowns and no structure to cut them down; "
+            f"quadrature without structure ends at {MAX_DIMENSION}"
+        )
+    pieces = []
+    for axis in range(dimension):
+        inside = {c[axis] for c in centres if lower[axis] < c[axis] < upper[axis]}
+        pieces.append(list(pairwise([lower[axis], *sorted(inside), upper[axis]])))
+    cells = [_cubature(density, *zip(*cell, strict=True)) for cell in product(*pieces)]
+    return sum(cells, start=Estimate(0.0, 0.0))
+
+
+def _over_shell(
+    potential: Potential, density: Integrand, centre: Sequence[float], inner: float, outer: float
+) -> Estimate:
+    """The points between two spheres around a centre, in polar coordinates."""
+    dimension = potential.dimension
+    if dimension > 2 and not (potential.axial and not any(centre[1:])):
+        raise ValueError(f"balls in {dimension}-D need symmetry around the first axis and a centre on it, not {centre}")
+    if dimension == 1:
+        sides = [(centre[0] - outer, centre[0] - inner), (centre[0] + inner, centre[0] + outer)]
+        return sum((_cubature(density, [a], [b]) for a, b in sides), start=Estimate(0.0, 0.0))
+
+    flat = density if dimension == 2 else _around_axis(density, dimension)
+    origin = np.array([centre[0], centre[1] if dimension == 2 else 0.0])
+
+    def polar(points: np.ndarray) -> np.ndarray:
+        radius, angle = points[:, :1], points[:, 1:]
+        return radius[:, 0] * flat(origin + radius * np.hstack([np.cos(angle), np.sin(angle)]))
+
+    return _cubature(polar, [inner, 0.0], [outer, 2 * math.pi if dimension == 2 else math.pi])
+
+
+def _around_axis(density: Integrand, dimension: int) -> Integrand:
+    """density as a function of (x_1, r), times the measure of the points at distance r from the first axis."""
+    sphere = 2 * math.pi ** ((dimension - 1) / 2) / math.gamma((dimension - 1) / 2)
+
+    def on_plane(points: np.ndarray) -> np.ndarray:
+        return sphere * points[:, 1] ** (dimension - 2) * density(np.pad(points, ((0, 0), (0, dimension - 2))))
+
+    return on_plane
+
+
+def _blocks(potential: Potential) -> list[tuple[Potential, list[int]]]:
+    """The potentials, without common variables, that this one is the sum of, each with the axes that are its own."""
+    groups: list[tuple[set[sp.Basic], list[sp.Expr]]] = []
+    for term in sp.Add.make_args(potential.expression):
+        symbols, terms = set(term.free_symbols), [term]
+        for group in [g for g in groups if g[0] & symbols]:
+            groups.remove(group)
+            symbols, terms = symbols | group[0], terms + group[1]
+        groups.append((symbols, terms))
+    covered = set().union(*(symbols for symbols, _ in groups))
+    if len(groups) < 2 or potential.axial or covered != set(potential.variables):
+        return [(potential, list(range(potential.dimension)))]
+    blocks = []
+    for symbols, terms in groups:
+        axes = [i for i, v in enumerate(potential.variables) if v in symbols]
+        part = Potential(potential.name, sp.Add(*terms), tuple(potential.variables[i] for i in axes))
+        blocks.append((part, axes))
+    return blocks
+
+
+def _series(potential: Potential, temperature: float, region: Box) -> Estimate:
+    """exp(sum of dents / T) as a power series in the dents: every term is a product over the axes, in any dimension.
+
+    All terms are positive. The error is the tail of the exponential series plus the change on doubling the nodes.
+    """
+    rates = [bump.depth / temperature for bump in potential.bumps]
+    orders = [int(rate + 12 * math.sqrt(rate) + 40) for rate in rates]
+    logs = np.zeros([n + 1 for n in orders])
+    for k, (rate, order) in enumerate(zip(rates, orders, strict=True)):
+        powers = np.arange(order + 1)
+        shape = [-1 if j == k else 1 for j in range(len(rates))]
+        logs = logs + (powers * math.log(rate) - special.gammaln(powers + 1)).reshape(shape)
+    coarse, fine = (_series_sum(potential, region, logs, panels) for panels in (40, 80))
+    tail = sum(float(special.gammainc(order + 1, rate)) for rate, order in zip(rates, orders, strict=True))
+    volume = math.prod(b - a for a, b in zip(region.lower, region.upper, strict=True))
+    return Estimate(fine, abs(fine - coarse) + 1e-14 * fine + tail * volume * math.exp(sum(rates)))
+
+
+def _series_sum(potential: Potential, region: Box, logs: np.ndarray, panels: int) -> float:
+    """Sum over all powers (k_1, ..., k_B) of exp(logs) * product over axes of the integral of prod dent_b^k_b."""
+    nodes, weights = np.polynomial.legendre.leggauss(20)
+    total = np.zeros_like(logs)
+    for axis, (low, high) in enumerate(zip(region.lower, region.upper, strict=True)):
+        edges = np.linspace(low, high, panels + 1)
+        half = (high - low) / panels / 2
+        x = (edges[:-1, None] + half * (1 + nodes)).ravel()
+        tables = []  # tables[b][k, node] = dent_b(node)^k
+        for bump, size in zip(potential.bumps, logs.shape, strict=True):
+            copies = [np.exp(-bump.precision[axis] * (x - c) ** 2 / 2) for c in images(bump, axis, potential.domain)]
+            tables.append(np.sum(copies, axis=0) ** np.arange(size)[:, None])
+        letters = "abcdefgh"[: len(tables)]
+        rule = ",".join(f"{letter}z" for letter in letters) + f",z->{letters}"
+        with np.errstate(divide="ignore", under="ignore"):
+            total += np.log(np.einsum(rule, *tables, np.tile(weights * half, panels), optimize=True))
+    return float(np.exp(special.logsumexp(logs + total)))
