@@ -59,13 +59,12 @@ def run(
     """
     from empirical import records
 
-    module = _module(id)
-    if preset not in module.PRESETS:
-        raise ValueError(f"unknown preset {preset!r} for {id}: choose {', '.join(module.PRESETS)}")
+    check_request(id, preset, data, device)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ValueError(f"seed must be a whole number >= 0, got {seed!r}")
+    module = _module(id)
     config, place = module.PRESETS[preset], _device(device)
-    used = _data(id, preset, config, data, seed)
+    used = _data(config, data, seed)
     path = Path(out) / f"{id}-{preset}-seed{seed}"
     described = records.describe(id, preset, seed, place, config, used.describe() if used is not None else None)
     if resume and records.resumable(path, described):
@@ -82,6 +81,26 @@ def run(
     result = replace(result, claim=replace(result.claim, seconds=seconds, artifacts=artifacts))
     records.finish(path, result, figures)
     return records.load(path)
+
+
+def check_request(id: str, preset: str, data: Any = None, device: str = "auto") -> None:
+    """Raise ValueError where `run` would, before it does any work, for what it is given; files are not read."""
+    from empirical.data import NAMES
+
+    module = _module(id)
+    if preset not in module.PRESETS:
+        raise ValueError(f"unknown preset {preset!r} for {id}: choose {', '.join(module.PRESETS)}")
+    _device(device)
+    if _is_folder(data) and not Path(data).is_dir():
+        raise ValueError(
+            f"data folder {str(data)!r} does not exist; give a folder, (X, Y) or one of {', '.join(NAMES)}"
+        )
+    wanted = getattr(module.PRESETS[preset], "data", None)
+    if data is None and wanted is not None and wanted not in WITHOUT_FILES:
+        raise ValueError(
+            f"{id} with preset {preset} needs {wanted}: give the folder that holds it as data (--data), "
+            f"or take preset smoke"
+        )
 
 
 def _module(id: str) -> Any:
@@ -104,24 +123,21 @@ def _device(name: str) -> str:
     return name
 
 
-def _data(id: str, preset: str, config: Any, data: Any, seed: int) -> "Data | None":
-    """The data an experiment is to use, from what the caller gave as `data`; None where it wants none."""
-    from empirical.data import NAMES, from_arrays, load_data
+def _is_folder(data: Any) -> bool:
+    from empirical.data import NAMES
 
-    folder = isinstance(data, str | Path) and str(data) not in NAMES
-    if folder and not Path(data).is_dir():
-        raise ValueError(
-            f"data folder {str(data)!r} does not exist; give a folder, (X, Y) or one of {', '.join(NAMES)}"
-        )
+    return isinstance(data, str | Path) and str(data) not in NAMES
+
+
+def _data(config: Any, data: Any, seed: int) -> "Data | None":
+    """The data an experiment is to use, from what the caller gave as `data`; None where it wants none."""
+    from empirical.data import from_arrays, load_data
+
     if not hasattr(config, "data"):
         return None
     if isinstance(data, tuple | list):
         return from_arrays(*data, seed=seed)
-    if folder:
+    if _is_folder(data):
         wanted = "cifar10" if config.data in WITHOUT_FILES else config.data
         return load_data(wanted, root=data, subset=config.subset, seed=seed)
-    if data is None and config.data not in WITHOUT_FILES:
-        raise ValueError(
-            f"{id} with preset {preset} needs {config.data}: give the folder that holds it as data (--data)"
-        )
     return load_data(str(data or config.data), subset=config.subset, seed=seed)
