@@ -80,7 +80,8 @@ def outer_weights(z: Sequence[Any], thresholds: Sequence[Any], y: Sequence[Any])
     Needs b_1 < z_1 <= b_2 < z_2 <= ... and works in any field (fractions, floats, sympy): one pass over the pieces
     instead of a triangular solve, since the weight is the change of slope at its threshold.
     """
-    weights, slope, left, value = [], y[0] - y[0], z[0], y[0] - y[0]
+    weights: list[Any] = []
+    slope, left, value = y[0] - y[0], z[0], y[0] - y[0]
     for here, kink, label in zip(z, thresholds, y, strict=True):
         before = value + slope * (kink - left) if weights else value
         new = (label - before) / (here - kink)

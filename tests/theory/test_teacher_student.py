@@ -1,0 +1,144 @@
+"""The population loss of Safran and Shamir (arXiv 1712.08968) and descents on it."""
+
+import time
+
+import numpy as np
+import pytest
+
+from theory.claims import spurious_minima as claim
+from theory.confidence import differ, wilson
+from theory.teacher_student import descend, gradient, hessian, loss, starts
+
+PI = np.pi
+
+
+def test_one_neuron_against_one_teacher_by_hand():
+    # E relu(x)^2 = 1/2, E relu(x) relu(-x) = 0, E relu(x) relu(y) = 1 / (2 pi) for independent x, y
+    V = np.array([[1.0, 0.0]])
+    assert loss(np.array([[0.0, 3.0]]), V) == pytest.approx(0.5 * (9 / 2 - 2 * 3 / (2 * PI) + 1 / 2))
+    assert loss(np.array([[-2.0, 0.0]]), V) == pytest.approx(0.5 * (4 / 2 + 1 / 2))
+    assert loss(V, V) == pytest.approx(0, abs=1e-16)
+
+
+def test_the_closed_form_is_the_sampled_loss_for_a_teacher_that_is_not_orthonormal():
+    rng = np.random.default_rng(0)
+    W, V = rng.normal(size=(4, 3)), rng.normal(size=(2, 3))
+    x = rng.normal(size=(400_000, 3))
+    squares = 0.5 * (np.maximum(x @ W.T, 0).sum(1) - np.maximum(x @ V.T, 0).sum(1)) ** 2
+    assert abs(loss(W, V) - squares.mean()) < 4 * squares.std() / np.sqrt(len(x))
+
+
+def test_gradient_and_hessian_are_the_derivatives_of_the_loss():
+    rng = np.random.default_rng(1)
+    W, V, h = rng.normal(size=(3, 4)), rng.normal(size=(5, 4)), 1e-5
+    moved = h * np.eye(12).reshape(12, 3, 4)
+    slopes = (loss(W + moved, V) - loss(W - moved, V)) / (2 * h)
+    curvatures = (gradient(W + moved, V) - gradient(W - moved, V)).reshape(12, 12) / (2 * h)
+    np.testing.assert_allclose(gradient(W, V).ravel(), slopes, atol=1e-9)
+    np.testing.assert_allclose(hessian(W, V), curvatures, atol=1e-8)
+
+
+def test_the_printed_point_for_k_7_is_critical_with_positive_definite_hessian_and_value_0_0232():
+    W, V = claim.known_point(), np.eye(7)
+    assert loss(W, V) == pytest.approx(0.023203, abs=5e-7)
+    assert np.linalg.norm(gradient(W, V)) < 1e-9
+    assert np.linalg.eigvalsh(hessian(W, V))[0] > 0.01
+
+
+def test_the_transposed_point_is_no_critical_point():
+    assert np.linalg.norm(gradient(claim.known_point().T, np.eye(7))) > 0.1
+
+
+def one_descent(w, step, max_steps=100_000):
+    """The loop to beat: one run, plain numpy, angles shared by loss and gradient, no wasted products."""
+    k = w.shape[1]
+    for _ in range(max_steps):
+        size = np.sqrt((w * w).sum(1))
+        u = w / size[:, None]
+        c, b = np.clip(u @ u.T, -1, 1), np.clip(u, -1, 1)
+        s, rest, sine = np.sqrt(1 - c * c), PI - np.arccos(c), np.sqrt(1 - b * b)
+        np.fill_diagonal(s, 0)
+        np.fill_diagonal(rest, PI)
+        inner = (s @ size)[:, None] * u + rest @ w
+        outer = sine.sum(1)[:, None] * u + PI - np.arccos(b)
+        value = (k * (PI + k - 1) + (inner * w).sum() - 2 * (outer * w).sum()) / (4 * PI)
+        g = (inner - outer) / (2 * PI)
+        if value < 1e-4 or np.sqrt((g * g).sum()) < 1e-9:
+            break
+        w = w - step * g
+    return value
+
+
+def test_compiled_descents_take_the_same_steps_as_a_loop_over_the_public_functions():
+    W = starts(3, 4, 3, seed=0)
+    many = descend(W, 0.1, loss_tolerance=0, gradient_tolerance=0, max_steps=50)
+    for _ in range(50):
+        W = W - 0.1 * gradient(W, np.eye(3))
+    np.testing.assert_allclose(many.weights, W, atol=1e-12)
+    np.testing.assert_allclose(many.loss, loss(W, np.eye(3)), atol=1e-12)
+    np.testing.assert_allclose(many.gradient_norm, np.linalg.norm(gradient(W, np.eye(3)), axis=(1, 2)), atol=1e-12)
+    assert not many.converged.any()
+    assert (many.steps == 50).all()
+
+
+@pytest.mark.parametrize(("k", "runs", "speedup"), [(6, 20, 12), (12, 6, 5)])
+def test_descents_at_once_beat_the_loop_over_runs_at_the_same_precision(k, runs, speedup):
+    W, step = starts(runs, k, k, seed=1), min(0.5, 5 / k)
+    descend(W[:1], step)  # compiled before the clock starts
+
+    def clock(work):
+        begin = time.perf_counter()
+        result = work()
+        return time.perf_counter() - begin, result
+
+    for _ in range(3):  # a busy machine gets three chances
+        fast, many = clock(lambda: descend(W, step))
+        slow, single = clock(lambda: [one_descent(w, step) for w in W])
+        if slow > speedup * fast:
+            break
+    np.testing.assert_allclose(many.loss, single, atol=1e-12)
+    assert slow > speedup * fast
+
+
+@pytest.mark.parametrize(("k", "runs"), [(6, 1000), (8, 500)])
+def test_the_share_of_spurious_ends_agrees_with_the_published_table(k, runs):
+    found, row = claim.observed(k, k, runs, seed=3), claim.predicted(k, k)
+    assert found.unfinished == 0
+    assert differ(found.spurious, runs, round(10 * row.percent), 1000) > 0.01
+    low, high = found.interval
+    assert low <= row.percent / 100 <= high
+
+
+def test_two_more_neurons_than_the_teacher_leave_no_spurious_end():
+    assert claim.observed(8, 10, 300, seed=2).spurious == 0
+
+
+def test_ends_near_the_teacher_are_told_from_the_published_share():
+    outcome = claim.control(seed=0, runs=200)
+    assert outcome.passed
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: loss(np.ones((2, 3)), np.ones((2, 4))), "of one d"),
+        (lambda: gradient(np.zeros((2, 3)), np.eye(3)), "a neuron is 0"),
+        (lambda: hessian(np.eye(3), np.eye(3)), "parallel"),
+        (lambda: descend(np.ones((2, 3)), 0.1), "shape"),
+        (lambda: descend(np.full((1, 2, 3), np.nan), 0.1), "finite"),
+        (lambda: descend(np.ones((1, 2, 3)), -0.1), "step must be positive"),
+        (lambda: claim.predicted(5, 5), "no row for k = 5"),
+    ],
+)
+def test_what_has_no_answer_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_wilson_intervals_match_published_values():
+    # Newcombe, Statistics in Medicine 17 (1998), Table I, method 3
+    for successes, trials, low, high in [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (1, 29, 0.0061, 0.1718)]:
+        assert wilson(successes, trials) == pytest.approx((low, high), abs=5e-5)
+    assert wilson(0, 20) == pytest.approx((0, 0.1611), abs=5e-5)
+    with pytest.raises(ValueError, match="successes <= trials"):
+        wilson(3, 2)
