@@ -1,0 +1,246 @@
+"""Witness sets: a pure-dimensional zero set as its points on a generic linear slice, which can be moved at will.
+
+Moving the slice is all there is to it: it samples the set, tests membership, joins points of one irreducible component
+(monodromy), and proves a group of points complete (trace test).
+Source: A. Sommese, C. Wampler, The Numerical Solution of Systems of Polynomials, 2005, chapters 13 to 15.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from theory.continuation.tape import Recorder, Tape
+from theory.continuation.tracker import DEFAULT, REACHED, track
+from theory.polynomials import GaussianRational, Polynomial
+from theory.systems import NetworkEquations, PolynomialSystem
+
+MEMBER = 1e-6
+"""Two ends of paths are one point where they differ by less than this, relative to 1 + their size."""
+
+_AMONG_CURVES = DEFAULT._replace(endgame=0.0)  # slices are generic: no path ends at infinity or at a singular point
+
+
+@dataclass(frozen=True, eq=False)
+class Combinations:
+    """Sums of a network's equations with exact weights (c, m), as equations a PolynomialSystem can be made of."""
+
+    network: NetworkEquations
+    weights: tuple[tuple[Fraction, ...], ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.network.names
+
+    @cached_property
+    def _matrix(self) -> np.ndarray:
+        return np.array(self.weights, dtype=np.float64)
+
+    @cached_property
+    def degrees(self) -> tuple[int, ...]:
+        degrees = self.network.degrees
+        return tuple(max(d for d, w in zip(degrees, row, strict=True) if w) for row in self.weights)
+
+    @property
+    def is_real(self) -> bool:
+        return self.network.is_real
+
+    def polynomials(self) -> tuple[Polynomial, ...]:
+        return combine(self.network.polynomials(), self.weights)
+
+    def evaluate(self, points: np.ndarray) -> np.ndarray:
+        return self.network.evaluate(points) @ self._matrix.T
+
+    def jacobian(self, points: np.ndarray) -> np.ndarray:
+        return self._matrix @ self.network.jacobian(points)
+
+    def magnitude(self, points: np.ndarray) -> np.ndarray:
+        return self.network.magnitude(points) @ np.abs(self._matrix).T
+
+    def hessian_contraction(self, point: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        return self.network.hessian_contraction(point, weights @ self._matrix)
+
+    def residuals(self, values: Sequence[Any], inputs: Any = None, targets: Any = None) -> list[Any]:
+        return list(combine(self.network.residuals(values, inputs, targets), self.weights))
+
+
+def combine(terms: Sequence[Any], weights: Sequence[Sequence[Fraction]]) -> tuple[Any, ...]:
+    """sum_j weights[i][j] * terms[j] for each i, over any ring."""
+    totals = []
+    for row in weights:
+        used = [term if weight == 1 else term * weight for term, weight in zip(terms, row, strict=True) if weight]
+        totals.append(sum(used[1:], start=used[0]))
+    return tuple(totals)
+
+
+def randomize(system: PolynomialSystem, count: int, rng: np.random.Generator) -> PolynomialSystem:
+    """count generic combinations of the equations: their common zeros are those of the system, and more of dimension
+    n - count at most.
+
+    The equations of highest degree get one combination each, so that no combination has a higher degree than needed.
+    """
+    m = system.n_equations
+    if count == m:
+        return system
+    order = np.argsort(-np.array(system.degrees), kind="stable")
+    weights = [[Fraction(0)] * m for _ in range(count)]
+    for row in range(count):
+        weights[row][order[row]] = Fraction(1)
+        for j in order[count:]:
+            weights[row][j] = Fraction(int(rng.choice([-1, 1]) * rng.integers(200, 1000)), 1000)
+    rows = tuple(map(tuple, weights))
+    if system.network is not None and not system.affine:
+        return PolynomialSystem.from_network(Combinations(system.network, rows))
+    return PolynomialSystem.from_polynomials(combine(system.polynomials, rows), system.names)
+
+
+def random_slices(count: int, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Coefficients of random affine equations a.x + b = 0: (count, n + 1) complex, b last, unit size."""
+    return np.exp(2j * np.pi * rng.random((count, n + 1)))
+
+
+def slices_through(point: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Random affine equations that hold at the point (n,): (count, n + 1)."""
+    slices = random_slices(count, len(point), rng)
+    slices[:, -1] = -slices[:, :-1] @ point
+    return slices
+
+
+def with_slices(system: PolynomialSystem, slices: np.ndarray) -> PolynomialSystem:
+    """The system with the affine equations (k, n + 1) appended, their doubles taken as exact."""
+    n = system.n_unknowns
+    units = [tuple(int(j == i) for j in range(n)) for i in range(n)] + [(0,) * n]
+    extra = tuple(
+        Polynomial(
+            {e: GaussianRational(Fraction(c.real), Fraction(c.imag)) for e, c in zip(units, row, strict=True) if c}, n
+        )
+        for row in slices
+    )
+    if system.network is not None:
+        return PolynomialSystem.from_network(system.network, system.affine + extra)
+    return PolynomialSystem.from_polynomials(system.polynomials + extra, system.names)
+
+
+@dataclass(frozen=True, eq=False)
+class WitnessSet:
+    """Smooth points of zero sets of one dimension k, all those on k generic affine hyperplanes (or some of them).
+
+    square: n - k equations with these points as simple zeros on the slices
+    slices: (k, n + 1); points: (d, n) complex
+    """
+
+    square: PolynomialSystem
+    slices: np.ndarray
+    points: np.ndarray
+
+    @property
+    def dimension(self) -> int:
+        return len(self.slices)
+
+    @cached_property
+    def _tape(self) -> Tape:
+        """The equations and the slices, whose coefficients are the parameters, row by row."""
+        recorder = Recorder(self.square.n_unknowns)
+        network = self.square.network
+        equations = list(network.residuals(recorder.unknowns)) if network is not None else []
+        sparse = self.square.affine if network is not None else self.square.polynomials
+        equations += [recorder.polynomial(p) for p in sparse]
+        for _ in range(self.dimension):
+            *factors, constant = recorder.parameters(self.square.n_unknowns + 1)
+            row = constant
+            for factor, unknown in zip(factors, recorder.unknowns, strict=True):
+                row = row + factor * unknown
+            equations.append(row)
+        return recorder.tape(equations)
+
+    def moved(self, targets: np.ndarray, points: np.ndarray | None = None) -> np.ndarray:
+        """Every point followed to every target slice: targets (t, k, n + 1) -> (t, d, n), NaN where a path was lost."""
+        points = self.points if points is None else points
+        count, d = len(targets), len(points)
+        if not self.dimension:
+            return np.broadcast_to(points, (count, *points.shape)).copy()
+        starts = np.tile(np.hstack([points, np.ones((d, 1))]), (count, 1))
+        parameters = np.vstack([self.slices.reshape(1, -1), targets.reshape(count, -1)])
+        last = np.repeat(np.arange(1, count + 1), d)
+        ends = track(self._tape, starts, parameters, np.zeros(count * d, dtype=np.int64), last, _AMONG_CURVES)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            affine = ends.points[:, :-1] / ends.points[:, -1:]
+        affine[ends.status != REACHED] = np.nan
+        return affine.reshape(count, d, -1)
+
+    def contains(self, points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Which of the points (p, n) lie on the set: some path to a slice through the point ends in it.
+
+        Right with probability one for smooth and singular points of the set, up to the paths that are lost.
+        """
+        if not self.dimension or not len(points):
+            return np.array([bool(np.any(same_point(self.points, point))) for point in points], dtype=bool)
+        targets = np.array([slices_through(point, self.dimension, rng) for point in points])
+        ends = self.moved(targets)
+        return np.array([np.any(same_point(end, point)) for end, point in zip(ends, points, strict=True)])
+
+    def loop(self, rng: np.random.Generator) -> np.ndarray:
+        """The permutation of the points by one loop of slices: (d,) indices, -1 where a path was lost."""
+        away = random_slices(self.dimension, self.square.n_unknowns, rng)
+        there = self.moved(away[None])[0]
+        turned = self.slices * np.exp(2j * np.pi * rng.random((self.dimension, 1)))  # the same slices, another way back
+        usable = np.isfinite(there).all(axis=1)
+        back = np.full_like(self.points, np.nan)
+        if usable.any():
+            start = WitnessSet(self.square, away, there[usable])
+            start.__dict__["_tape"] = self._tape
+            back[usable] = start.moved(turned[None])[0]
+        images = np.full(len(self.points), -1)
+        for k, end in enumerate(back):
+            hits = np.flatnonzero(same_point(self.points, end)) if usable[k] else []
+            if len(hits) == 1:
+                images[k] = hits[0]
+        return images
+
+    def traces(self, rng: np.random.Generator) -> np.ndarray:
+        """Second differences of a linear function at the points while one slice moves in parallel: (d,) complex.
+
+        They sum to 0 over a set of points exactly where it is a union of whole components; scaled so that rounding is
+        about 1e-12.
+        """
+        n = self.square.n_unknowns
+        shift = np.zeros_like(self.slices)
+        shift[0, -1] = np.exp(2j * np.pi * rng.random())
+        ends = self.moved(np.array([self.slices + shift, self.slices - shift]))
+        direction = np.exp(2j * np.pi * rng.random(n))
+        values = np.concatenate([self.points[None], ends]) @ direction  # (3, d)
+        return (values[1] + values[2] - 2 * values[0]) / np.nanmax(np.abs(values), initial=1.0)
+
+
+def same_point(points: np.ndarray, point: np.ndarray) -> np.ndarray:
+    """Which rows of points (d, n) agree with the point (n,): (d,) bool; NaN agrees with nothing."""
+    distance = np.max(np.abs(points - point), axis=-1, initial=0.0)
+    return distance < MEMBER * (1 + np.max(np.abs(point), initial=0.0))
+
+
+def irreducible_groups(
+    witness: WitnessSet, rng: np.random.Generator, loops: int = 40, tolerance: float = 1e-8
+) -> list[tuple[np.ndarray, float]]:
+    """The points of each irreducible component, and the residual of its trace test.
+
+    Loops of slices join points of one component; as soon as the traces of every group sum to 0, none is missing one.
+    A group whose residual stays above the tolerance is incomplete: paths were lost, or `loops` was too small.
+    """
+    d = len(witness.points)
+    if witness.dimension == 0:
+        return [(np.array([k]), 0.0) for k in range(d)]
+    traces = next((t for t in (witness.traces(rng) for _ in range(4)) if np.isfinite(t).all()), np.full(d, np.nan))
+    label = np.arange(d)
+    residuals: dict[int, float] = {}
+    for attempt in range(loops + 1):
+        residuals = {int(g): float(abs(np.sum(traces[label == g]))) for g in np.unique(label)}
+        open_groups = [g for g, residual in residuals.items() if not residual < tolerance]
+        if not open_groups or attempt == loops:
+            break
+        for k, image in enumerate(witness.loop(rng)):
+            if image >= 0 and label[k] != label[image]:
+                label[label == label[image]] = label[k]
+    return [(np.flatnonzero(label == g), residual) for g, residual in residuals.items()]

@@ -1,0 +1,253 @@
+"""The zero set of a polynomial system: its dimension, degree and irreducible components, numerically.
+
+For every dimension k that may occur, n - k generic combinations of the equations are solved on k generic hyperplanes.
+What satisfies all equations is there; points of larger components are recognised and removed; monodromy groups the
+others into components, and the trace test says that no group is incomplete.
+Source: A. Sommese, C. Wampler, The Numerical Solution of Systems of Polynomials, 2005, chapters 13 to 15.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from theory.continuation.solve import solve
+from theory.systems import PolynomialSystem
+from theory.witness_sets import (
+    WitnessSet,
+    irreducible_groups,
+    random_slices,
+    randomize,
+    with_slices,
+)
+
+MAX_PATHS = 60_000
+VANISHES = 1e-8  # of equations, relative to 1 + the sum of the sizes of their terms
+VANISHES_AT_SINGULAR = 1e-5  # singular ends are known to fewer digits
+
+Progress = Callable[[int, int, str], None]
+
+
+class TooManyPathsError(ValueError):
+    """The decomposition needs more paths than allowed; the message says how many."""
+
+
+@dataclass(frozen=True, eq=False)
+class Component:
+    """One irreducible component, as its witness points on generic hyperplanes.
+
+    dimension, degree: of the component as a set; degree = the number of witness points
+    multiplicity: 1 where the equations have full rank along it
+    points: (degree, n) complex, generic points of the component
+    trace_residual: of the test that no point is missing; None where it cannot be run (multiplicity above 1), so that
+        such a piece may still be a union of components
+    """
+
+    dimension: int
+    degree: int
+    multiplicity: int
+    points: np.ndarray
+    trace_residual: float | None
+    _witness: WitnessSet
+    _seed: int
+
+    def contains(self, point: Sequence[Any] | np.ndarray) -> bool:
+        """Whether the point (n,) lies on the component: slices moved through it lead a witness point there.
+
+        Raises ValueError for pieces of multiplicity above 1, whose witness points cannot be followed.
+        """
+        self._require_reduced("contains")
+        target = _one_point(point, self.points.shape[1])
+        rng = np.random.default_rng([self._seed, 1])
+        return bool(self._witness.contains(target[None], rng)[0])
+
+    def sample(self, n: int, seed: int = 0) -> np.ndarray:
+        """n complex points of the component (n, unknowns), on random hyperplanes.
+
+        Raises ValueError for pieces of multiplicity above 1, and for points, which have nothing to sample.
+        """
+        self._require_reduced("sample")
+        rng = np.random.default_rng([self._seed, seed])
+        found: list[np.ndarray] = []
+        for _ in range(10):
+            sets = math.ceil((n - len(found)) / self.degree)
+            targets = np.array([random_slices(self.dimension, self.points.shape[1], rng) for _ in range(sets)])
+            ends = self._witness.moved(targets).reshape(-1, self.points.shape[1])
+            found += list(ends[np.isfinite(ends).all(axis=1)])
+            if len(found) >= n or not self.dimension:
+                break
+        picked = [found[k % len(found)] for k in range(n)]
+        return np.array(picked).reshape(n, -1)
+
+    def _require_reduced(self, what: str) -> None:
+        if self.multiplicity > 1:
+            raise ValueError(f"{what} needs a component of multiplicity 1, this one has {self.multiplicity}")
+
+
+@dataclass(frozen=True, eq=False)
+class ZeroSet:
+    """All solutions of a system: points, curves, surfaces and so on.
+
+    dimension: the largest that occurs, -1 for the empty set; degree: of the components of that dimension together
+    components: largest dimension first
+    paths: tracked in all; reason: how the dimension was decided
+    """
+
+    system: PolynomialSystem
+    components: tuple[Component, ...]
+    paths: int
+    reason: str
+    seed: int
+
+    @property
+    def dimension(self) -> int:
+        return max((c.dimension for c in self.components), default=-1)
+
+    @property
+    def degree(self) -> int:
+        return sum(c.degree for c in self.components if c.dimension == self.dimension)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.components
+
+    @cached_property
+    def points(self) -> np.ndarray:
+        """All witness points (p, n), component by component."""
+        return np.vstack([c.points for c in self.components] or [np.zeros((0, self.system.n_unknowns))])
+
+    def contains(self, point: Sequence[Any] | np.ndarray) -> bool:
+        """Whether every equation vanishes at the point (n,), relative to the size of its terms."""
+        target = _one_point(point, self.system.n_unknowns)
+        return bool(relative_residual(self.system, target[None])[0] < VANISHES)
+
+    def sample(self, n: int, real: bool = False, seed: int = 0) -> np.ndarray:
+        """n points of the zero set (n, unknowns): of its components in turn, or real ones.
+
+        Real points are reached from random real ones by Gauss-Newton steps, so small pieces are met rarely and a real
+        zero set may be missed. Raises ValueError where the zero set is empty or no real point was found.
+        """
+        if self.is_empty:
+            raise ValueError(f"the zero set is empty and cannot be sampled: {self.reason}")
+        if real:
+            return _real_points(self.system, n, np.random.default_rng([self.seed, seed, 2]))
+        reduced = [c for c in self.components if c.multiplicity == 1]
+        if not reduced:
+            return np.array([self.points[k % len(self.points)] for k in range(n)])
+        counts = [len(range(k, n, len(reduced))) for k in range(len(reduced))]
+        return np.vstack([c.sample(count, seed) for c, count in zip(reduced, counts, strict=True) if count])
+
+
+def zero_set(
+    system: PolynomialSystem, seed: int = 0, max_paths: int | None = None, progress: Progress | None = None
+) -> ZeroSet:
+    """The numerical irreducible decomposition of the zero set of a system of any shape.
+
+    Every dimension from n - 1 down to the least possible one is looked at, n - min(m, n) for m equations in n
+    unknowns. Numerical: a component is reported when its witness points satisfy all equations to rounding, and none is
+    missed as long as no path is lost. progress(done, total, text) counts the dimensions.
+
+    Raises TooManyPathsError (a ValueError) before anything is tracked where max_paths (60,000 by default) is too few.
+    """
+    n, m = system.n_unknowns, system.n_equations
+    rng = np.random.default_rng(seed)
+    dimensions = range(n - 1, n - min(m, n) - 1, -1)
+    squares = {k: randomize(system, n - k, rng) for k in dimensions}
+    needed = sum(math.prod(square.degrees) for square in squares.values())
+    allowed = MAX_PATHS if max_paths is None else max_paths
+    if needed > allowed:
+        raise TooManyPathsError(f"zero_set needs {needed} paths for this system, more than max_paths={allowed}")
+    found: list[Component] = []
+    tracked, closest = 0, math.inf
+    for done, (k, square) in enumerate(squares.items()):
+        if progress is not None:
+            progress(done, len(squares), f"dimension {k}")
+        slices = random_slices(k, n, rng)
+        solutions = solve(with_slices(square, slices), seed=seed)
+        tracked += solutions.paths.tracked
+        residuals = relative_residual(system, solutions.solutions)
+        closest = min(closest, residuals.min(initial=math.inf))
+        found += _components(system, square, slices, solutions, residuals, found, rng, seed)
+    if progress is not None:
+        progress(len(squares), len(squares), "done")
+    return ZeroSet(system, tuple(found), tracked, _reason(system, found, tracked, closest), seed)
+
+
+def _components(
+    system: PolynomialSystem,
+    square: PolynomialSystem,
+    slices: np.ndarray,
+    solutions: Any,
+    residuals: np.ndarray,
+    larger: list[Component],
+    rng: np.random.Generator,
+    seed: int,
+) -> list[Component]:
+    """The components of dimension k = len(slices) among the solutions of the square system on the slices."""
+    k = len(slices)
+    singular = np.asarray(solutions.singular, dtype=bool)
+    regular = solutions.solutions[~singular & (residuals < VANISHES)]
+    components: list[Component] = []
+    if len(regular):
+        witness = WitnessSet(square, slices, regular)
+        for members, residual in irreducible_groups(witness, rng):
+            part = WitnessSet(square, slices, regular[members])
+            components.append(Component(k, len(members), 1, regular[members], residual, part, seed))
+    suspects = singular & (residuals < VANISHES_AT_SINGULAR)
+    multiplicity = np.asarray(solutions.multiplicity)
+    points, counts = solutions.solutions[suspects], multiplicity[suspects]
+    on_larger = np.zeros(len(points), dtype=bool)
+    for component in larger:
+        if component.multiplicity == 1 and len(points):
+            on_larger |= component._witness.contains(points, rng)
+    for count in sorted(set(counts[~on_larger])):
+        members = points[~on_larger & (counts == count)]
+        witness = WitnessSet(square, slices, members)
+        components.append(Component(k, len(members), int(count), members, None, witness, seed))
+    return components
+
+
+def relative_residual(system: PolynomialSystem, points: np.ndarray) -> np.ndarray:
+    """The largest |equation| / (1 + sum of the sizes of its terms) at each of the points (p, n): (p,)."""
+    if not len(points):
+        return np.zeros(0)
+    return np.max(np.abs(system.evaluate(points)) / (1 + system.magnitude(points)), axis=1)
+
+
+def _reason(system: PolynomialSystem, found: list[Component], tracked: int, closest: float) -> str:
+    n, m = system.n_unknowns, system.n_equations
+    if found:
+        sizes = ", ".join(f"{c.degree} of dimension {c.dimension}" for c in found)
+        return f"witness points on generic slices: {sizes}; no zeros on more slices"
+    near = (
+        "no finite end at all" if math.isinf(closest) else f"the nearest finite end has relative residual {closest:.1e}"
+    )
+    return f"{m} equations in {n} unknowns without a common zero: of {tracked} paths none ended in one; {near}"
+
+
+def _one_point(point: Any, n: int) -> np.ndarray:
+    target = np.asarray(point, dtype=np.complex128)
+    if target.shape != (n,) or not np.isfinite(target).all():
+        raise ValueError(f"a point must have shape ({n},) and finite entries, got shape {target.shape}")
+    return target
+
+
+def _real_points(system: PolynomialSystem, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Real zeros by Gauss-Newton from random real starts of growing spread: (n, unknowns)."""
+    if not system.is_real:
+        raise ValueError("real points need a system with real coefficients, this one has complex ones")
+    found: list[np.ndarray] = []
+    for spread in (1.0, 1.0, 2.0, 0.5, 4.0, 8.0):
+        w = spread * rng.standard_normal((max(4 * n, 64), system.n_unknowns))
+        for _ in range(60):
+            values, jacobian = system.evaluate(w), system.jacobian(w)
+            step = np.einsum("pnm,pm->pn", np.linalg.pinv(jacobian, rcond=1e-10), values)
+            size = np.linalg.norm(step, axis=1, keepdims=True)
+            w = w - step / np.maximum(1.0, size / (1 + np.linalg.norm(w, axis=1, keepdims=True)))
+        found += list(w[relative_residual(system, w) < 1e-12])
+        if len(found) >= n:
+            return np.array(found[:n])
+    raise ValueError(f"only {len(found)} of {n} real points were found: the real zero set may be empty or very small")
