@@ -195,7 +195,7 @@ class WitnessSet:
             back[usable] = start.moved(turned[None])[0]
         images = np.full(len(self.points), -1)
         for k, end in enumerate(back):
-            hits = np.flatnonzero(same_point(self.points, end)) if usable[k] else []
+            hits = np.flatnonzero(same_point(self.points, end))
             if len(hits) == 1:
                 images[k] = hits[0]
         return images

@@ -77,7 +77,7 @@ def _directions(n: int) -> list[tuple[Fraction, ...]]:
 
 
 def quadratic_form(signs: Sequence[int], seed: int) -> tuple[sp.Expr, list[sp.Symbol]]:
-    """A form with eigenvalues of these signs that does not show them: A^T diag(signs) A, A random, whole, invertible."""
+    """A form with eigenvalues of these signs that hides them: A^T diag(signs) A with a random whole A."""
     rng = np.random.default_rng(seed)
     n = len(signs)
     symbols = list(sp.symbols(f"u1:{n + 1}"))
@@ -127,6 +127,6 @@ def check(seed: int = 0) -> Claim:
         side="theory",
         statement=STATEMENT,
         source=SOURCE,
-        tolerance="none: exact rational arithmetic; of an extremum the sampled points are evidence, the classifier proof",
+        tolerance="none: exact arithmetic; of an extremum the sampled points are evidence, the classifier is proof",
         seed=seed,
     )

@@ -15,7 +15,7 @@ from theory.activations import relu_approximation, relu_degree
 from theory.claims.claim import Case, Claim, Control
 
 ID = "relu-approximation"
-STATEMENT = "Each ReLU can be approximated within any epsilon in the sup norm on an interval by a polynomial P of degree l(epsilon)"
+STATEMENT = "Each ReLU can be approximated within any epsilon in the sup norm on an interval by a polynomial of degree l(epsilon)"
 SOURCE = "2018 review, sections 1 and 3"
 
 EPSILONS = (0.1, 0.05, 0.02, 0.01)
@@ -115,7 +115,7 @@ def check(seed: int = 0) -> Claim:
         side="theory",
         statement=STATEMENT,
         source=SOURCE,
-        tolerance="degrees exact; errors proven from above, bounded from below by linear programming to 1e-7; the limit "
-        "to 2e-6 (third-order remainder of the extrapolation)",
+        tolerance="degrees exact; errors proven from above, bounded from below by linear programming to 1e-7; the "
+        "limit to 2e-6 (third-order remainder of the extrapolation)",
         seed=seed,
     )
