@@ -13,6 +13,7 @@ import numpy as np
 
 from theory.activations import PolynomialActivation
 from theory.claims.claim import Case, Claim, Control
+from theory.network_equations import NetworkEquations
 from theory.networks import PolynomialNetwork
 
 ID = "permutations"
@@ -39,10 +40,10 @@ def observed(widths: Sequence[int], seed: int, out_too: bool = True) -> int:
     rng = np.random.default_rng([seed, *widths])
     network = PolynomialNetwork(widths, CUBIC, bias=True)
     weights = [Fraction(int(k), 7) for k in rng.permutation(np.arange(1, network.n_parameters + 1))]
-    inputs = [[Fraction(int(k), 5) for k in row] for row in rng.integers(-9, 10, size=(3, widths[0]))]
-    zeros = [[Fraction(0)] * widths[-1] for _ in inputs]
-    targets = _rows(network.interpolation_system(inputs, zeros).network.residuals(weights), widths[-1])
-    equations = network.interpolation_system(inputs, targets).network
+    inputs = np.array([[Fraction(int(k), 5) for k in row] for row in rng.integers(-9, 10, size=(3, widths[0]))])
+    zeros = np.zeros((len(inputs), widths[-1]), dtype=int)
+    targets = np.array(NetworkEquations(network, inputs, zeros).residuals(weights)).reshape(zeros.shape)
+    equations = NetworkEquations(network, inputs, targets)
     by_name = dict(zip(network.names, weights, strict=True))
     found = set()
     for permutations in itertools.product(*(itertools.permutations(range(1, h + 1)) for h in widths[1:-1])):
@@ -50,10 +51,6 @@ def observed(widths: Sequence[int], seed: int, out_too: bool = True) -> int:
         if not any(equations.residuals(list(image))):
             found.add(image)
     return len(found)
-
-
-def _rows(values: Sequence[Fraction], width: int) -> list[list[Fraction]]:
-    return [list(values[k : k + width]) for k in range(0, len(values), width)]
 
 
 def _source(name: str, permutations: Sequence[Sequence[int]], out_too: bool) -> str:

@@ -15,7 +15,7 @@ from theory.activations import relu_approximation, relu_degree
 from theory.claims.claim import Case, Claim, Control
 
 ID = "relu-approximation"
-STATEMENT = "Each ReLU can be approximated within any epsilon in the sup norm on an interval by a polynomial of degree l(epsilon)"
+STATEMENT = "Each ReLU can be approximated within any epsilon in the sup norm by a polynomial of some degree l(epsilon)"
 SOURCE = "2018 review, sections 1 and 3"
 
 EPSILONS = (0.1, 0.05, 0.02, 0.01)
