@@ -11,11 +11,14 @@ import numpy as np
 
 from theory.dual_numbers import Dual
 from theory.polynomials import gaussian
+from theory.relu_fits import FITS, Interval, minimax_error, proven_sup_error
 from theory.rings import ring_number
 
 # Beyond this degree a polynomial with an interval is evaluated by Clenshaw's rule in its Chebyshev basis: powers of z
 # would cancel. At degree 8 the coefficients in z/radius stay below 2^8, that is below 3 lost digits.
 _HIGHEST_HORNER_DEGREE = 8
+_HIGHEST_FIT_DEGREE = 300  # a second for the fit, a quarter of a minute for the proof of its error
+_HIGHEST_RELU_DEGREE = 2000
 
 
 @dataclass(frozen=True, init=False)
@@ -43,9 +46,9 @@ class PolynomialActivation:
         interval: tuple[Any, Any] | None = None,
         sup_error: float | None = None,
     ) -> None:
+        if not np.iterable(coefficients) or not len(coefficients):
+            raise ValueError(f"an activation needs a list of coefficients such as [0, 1, 1], got {coefficients!r}")
         exact = [_real(c) for c in coefficients]
-        if not exact:
-            raise ValueError("an activation needs at least one coefficient, got none; [0, 1] is the identity")
         while len(exact) > 1 and not exact[-1]:
             exact.pop()
         object.__setattr__(self, "coefficients", tuple(exact))
@@ -111,6 +114,68 @@ def monomial(degree: int) -> PolynomialActivation:
     return PolynomialActivation([0] * check_degree(degree) + [1])
 
 
+def relu_approximation(
+    degree: int, interval: tuple[Any, Any] = (-1, 1), method: str = "minimax"
+) -> PolynomialActivation:
+    """ReLU on an interval (low < 0 < high) by a polynomial of at most this degree.
+
+    method: "minimax", the best in the sup norm; "chebyshev", the truncated Chebyshev series; "legendre", least squares
+        with uniform weight, exactly rational; "least-squares", with the weight of N(0, 1) cut to the interval
+
+    `sup_error` is proven for the very coefficients returned. On [-1, 1] the minimax error times the degree tends to
+    half of Bernstein's constant, 0.14008; on other intervals it is sqrt(-low * high) times that.
+    Source: Bernstein 1914; Varga and Carpenter 1985 for the constant, 0.28016949902...
+
+    Raises ValueError for an unknown method, a degree outside 0..300, and an interval without 0 in its interior, where
+    ReLU is a polynomial itself.
+    """
+    if method not in FITS:
+        raise ValueError(f"method must be one of {', '.join(FITS)}, got {method!r}")
+    if check_degree(degree) > _HIGHEST_FIT_DEGREE:
+        raise ValueError(f"the degree of a fit must be at most {_HIGHEST_FIT_DEGREE}, got {degree}")
+    ends = _check_interval(interval)
+    coefficients = FITS[method](degree, ends)
+    return PolynomialActivation(coefficients, ends, proven_sup_error(coefficients, ends))
+
+
+def relu_degree(epsilon: float, interval: tuple[Any, Any] = (-1, 1)) -> int:
+    """The smallest degree whose minimax error on the interval is at most epsilon (to 1e-10 relative).
+
+    Raises ValueError for an epsilon that is not positive, one that needs a degree of about 2000 or more, and intervals
+    as `relu_approximation` does.
+    """
+    if not (isinstance(epsilon, int | float | Fraction | np.number) and 0 < epsilon < math.inf):
+        raise ValueError(f"epsilon must be a positive number, got {epsilon!r}")
+    ends = _check_interval(interval)
+
+    def suffices(degree: int) -> bool:
+        return minimax_error(degree, ends) <= float(epsilon) * (1 + 1e-10)
+
+    expected = 0.14008 * math.sqrt(-ends[0] * ends[1]) / float(epsilon)  # degree * error tends to this
+    if expected > _HIGHEST_RELU_DEGREE:
+        raise ValueError(f"epsilon = {epsilon} needs a degree of about {expected:.0f}, beyond {_HIGHEST_RELU_DEGREE}")
+    low, high, step = -1, round(expected), 1  # the error decreases with the degree
+    while not suffices(high):
+        low, high, step = high, high + step, 2 * step
+    while high - low > 1:
+        middle = max((low + high) // 2, high - step)
+        low, high = (low, middle) if suffices(middle) else (middle, high)
+        step *= 2
+    return high
+
+
+def _check_interval(interval: tuple[Any, Any]) -> Interval:
+    if not isinstance(interval, Sequence) or len(interval) != 2:
+        raise ValueError(f"the interval must be a pair of numbers (low, high), got {interval!r}")
+    low, high = map(_real, interval)
+    if low >= high:
+        raise ValueError(f"the interval must have low < high, got ({low}, {high})")
+    if low >= 0 or high <= 0:
+        itself = "x" if low >= 0 else "0"
+        raise ValueError(f"on ({low}, {high}) ReLU is the polynomial {itself}; give an interval with low < 0 < high")
+    return low, high
+
+
 def check_degree(degree: Any) -> int:
     """degree as an int. Raises ValueError where it is not a whole number >= 0."""
     if isinstance(degree, bool) or not isinstance(degree, int | np.integer) or degree < 0:
@@ -122,9 +187,9 @@ def _real(value: Any) -> Fraction:
     try:
         number = gaussian(value)
     except (TypeError, ValueError):
-        raise ValueError(f"an activation needs finite real numbers, got {value!r}") from None
+        raise ValueError(f"coefficients and intervals need finite real numbers, got {value!r}") from None
     if number.im:
-        raise ValueError(f"an activation needs real numbers, got {value!r}")
+        raise ValueError(f"coefficients and intervals need real numbers, got {value!r}")
     return number.re
 
 
