@@ -1,0 +1,121 @@
+"""Networks as far as root counts see them: the weights of each layer, and the degree of what follows it.
+
+A count of zeros needs no more than that, so that it is instant for nets whose equations nobody could write down.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from theory.networks import PolynomialNetwork
+
+
+@dataclass(frozen=True)
+class NetworkShape:
+    """Affine layers and polynomial activations, without their values.
+
+    weights: the number of weights of each affine layer, biases included
+    degrees: the degree of the activation after each of them; 1 for none
+    n_outputs: the entries of the last layer's output
+    """
+
+    weights: tuple[int, ...]
+    degrees: tuple[int, ...]
+    n_outputs: int
+    name: str = ""
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.weights) != len(self.degrees) or not self.weights:
+            raise ValueError(f"a network needs a degree for each layer, got {len(self.weights)} and {self.degrees}")
+        if min(*self.weights, *self.degrees, self.n_outputs) < 1:
+            raise ValueError(f"weights, degrees and outputs must be at least 1, got {self}")
+
+    @classmethod
+    def of(cls, network: "PolynomialNetwork") -> "NetworkShape":
+        """The shape of a network: its affine layers, each with the degree of all that follows up to the next."""
+        weights: list[int] = []
+        degrees: list[int] = []
+        for layer in network.layers:
+            if layer.n_weights:
+                weights.append(layer.n_weights)
+                degrees.append(1)
+            elif hasattr(layer, "activation"):
+                degrees[-1] *= max(layer.activation.degree, 1)
+        return cls(tuple(weights), tuple(degrees), network.n_outputs)
+
+    @property
+    def n_parameters(self) -> int:
+        return sum(self.weights)
+
+    @property
+    def nonlinear_degrees(self) -> tuple[int, ...]:
+        """The degrees of the d layers that have a nonlinearity."""
+        return tuple(degree for degree in self.degrees if degree > 1)
+
+    @property
+    def degree_in_layers(self) -> tuple[int, ...]:
+        """The degree of an output in the weights of each layer: the product of all later activations' degrees."""
+        result, factor = [], 1
+        for degree in reversed(self.degrees):
+            factor *= degree
+            result.append(factor)
+        return tuple(reversed(result))
+
+    @property
+    def degree_in_weights(self) -> int:
+        """The degree in all weights together: 1 + l + ... + l^d for activations of degree l and a linear output."""
+        return sum(self.degree_in_layers)
+
+
+@dataclass(frozen=True)
+class Overparametrisation:
+    """More weights than equations? By the paper's count, one equation for each image, and by that of regression.
+
+    n_data: N; n_outputs: m; n_parameters: K
+    """
+
+    n_data: int
+    n_outputs: int
+    n_parameters: int
+
+    @property
+    def n_equations_per_image(self) -> int:
+        return self.n_data
+
+    @property
+    def n_equations_all_outputs(self) -> int:
+        return self.n_data * self.n_outputs
+
+    @property
+    def per_image(self) -> bool:
+        """K > N, as in the paper."""
+        return self.n_parameters > self.n_equations_per_image
+
+    @property
+    def all_outputs(self) -> bool:
+        """K > N*m: what fitting every output to a number takes."""
+        return self.n_parameters > self.n_equations_all_outputs
+
+
+def theory2_cnn(degree: int = 2) -> NetworkShape:
+    """The 188,810-parameter net for CIFAR-10, every ReLU replaced by a polynomial of this degree.
+
+    3 x 3 convolutions of stride 2 and padding 1 from 3 to 32, 64 and 64 channels, then 1024 -> 128 -> 10, with biases;
+    batch normalisation and a nonlinearity after each layer but the last.
+    """
+    if degree < 1:
+        raise ValueError(f"the degree of an activation must be at least 1, got {degree}")
+    convolutions = tuple(9 * inputs * outputs + outputs for inputs, outputs in ((3, 32), (32, 64), (64, 64)))
+    dense = tuple(inputs * outputs + outputs for inputs, outputs in ((1024, 128), (128, 10)))
+    notes = (
+        "Batch normalisation is counted as a fixed affine map: with the statistics of a batch the net would not be "
+        "polynomial in its weights.",
+        "The 2018 review speaks of about 10^6 unknowns and 6*10^4 equations for CIFAR-10; this net has 188,810 "
+        "weights, and CIFAR-10 has 50,000 training images (60,000 with the test images).",
+    )
+    return NetworkShape(convolutions + dense, (degree,) * 4 + (1,), 10, "theory2-cnn", notes)
+
+
+NAMED: dict[str, Callable[[int], NetworkShape]] = {"theory2-cnn": theory2_cnn}
