@@ -28,12 +28,12 @@ _AMONG_CURVES = DEFAULT._replace(endgame=0.0)  # slices are generic: no path end
 class Combinations:
     """Sums of a network's equations with exact weights (c, m), as equations a PolynomialSystem can be made of."""
 
-    network: NetworkEquations
+    equations: NetworkEquations
     weights: tuple[tuple[Fraction, ...], ...]
 
     @property
     def names(self) -> tuple[str, ...]:
-        return self.network.names
+        return self.equations.names
 
     @cached_property
     def _matrix(self) -> np.ndarray:
@@ -41,30 +41,30 @@ class Combinations:
 
     @cached_property
     def degrees(self) -> tuple[int, ...]:
-        degrees = self.network.degrees
+        degrees = self.equations.degrees
         return tuple(max(d for d, w in zip(degrees, row, strict=True) if w) for row in self.weights)
 
     @property
     def is_real(self) -> bool:
-        return self.network.is_real
+        return self.equations.is_real
 
     def polynomials(self) -> tuple[Polynomial, ...]:
-        return combine(self.network.polynomials(), self.weights)
+        return combine(self.equations.polynomials(), self.weights)
 
     def evaluate(self, points: np.ndarray) -> np.ndarray:
-        return self.network.evaluate(points) @ self._matrix.T
+        return self.equations.evaluate(points) @ self._matrix.T
 
     def jacobian(self, points: np.ndarray) -> np.ndarray:
-        return self._matrix @ self.network.jacobian(points)
+        return self._matrix @ self.equations.jacobian(points)
 
     def magnitude(self, points: np.ndarray) -> np.ndarray:
-        return self.network.magnitude(points) @ np.abs(self._matrix).T
+        return self.equations.magnitude(points) @ np.abs(self._matrix).T
 
     def hessian_contraction(self, point: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        return self.network.hessian_contraction(point, weights @ self._matrix)
+        return self.equations.hessian_contraction(point, weights @ self._matrix)
 
     def residuals(self, values: Sequence[Any], inputs: Any = None, targets: Any = None) -> list[Any]:
-        return list(combine(self.network.residuals(values, inputs, targets), self.weights))
+        return list(combine(self.equations.residuals(values, inputs, targets), self.weights))
 
 
 def combine(terms: Sequence[Any], weights: Sequence[Sequence[Fraction]]) -> tuple[Any, ...]:
