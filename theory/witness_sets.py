@@ -32,8 +32,24 @@ class Combinations:
     weights: tuple[tuple[Fraction, ...], ...]
 
     @property
+    def network(self) -> Any:
+        return self.equations.network
+
+    @property
+    def kind(self) -> str:
+        return "combinations"
+
+    @property
+    def inputs(self) -> np.ndarray:
+        return self.equations.inputs
+
+    @property
     def names(self) -> tuple[str, ...]:
         return self.equations.names
+
+    @property
+    def n_equations(self) -> int:
+        return len(self.weights)
 
     @cached_property
     def _matrix(self) -> np.ndarray:

@@ -24,6 +24,10 @@ CLAIMS = {
     "boltzmann": "boltzmann",
     "wide-minimum": "wide_minimum",
     "hessian-cases": "hessian_cases",
+    "random-hessian": "random_hessian",
+    "spurious-minima": "spurious_minima",
+    "memorizer": "memorizer",
+    "kernel-capacity": "kernel_capacity",
 }
 """Claim id -> module of this package."""
 
