@@ -105,7 +105,7 @@ def clebsch_lines() -> list[Polynomial]:
     line = [[Polynomial.constant(1, n), a, c, Polynomial.constant(0, n)], [Polynomial.constant(0, n), b, d]]
     one, zero = line[0][0], line[0][3]
     constant, slope = [one, zero, a, c], [zero, one, b, d]  # homogeneous coordinates (1, t, a + b t, c + d t)
-    turn = [[1, 2, -1, 3], [2, -1, 3, 1], [-1, 3, 1, 2], [3, 1, 2, -2]]
+    turn = [[1, 2, -1, 3], [2, -1, 4, 1], [-1, 5, 1, 2], [3, 1, 7, -2]]
     forms = [
         [total([v * m for v, m in zip(part, row, strict=True)], n) for part in (constant, slope)] for row in turn
     ]

@@ -356,3 +356,28 @@ def _flatten(instructions: Sequence[_Instruction], place: dict[int, int], **shap
         n_registers=shape["n_inputs"] + len(instructions),
         **shape,
     )
+
+
+def evaluate(tape: Tape, coordinates: np.ndarray, parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The equations and their derivatives in plain numpy, one instruction after the other.
+
+    coordinates: (p, n_coordinates); parameters: (n_parameters,) or (p, n_parameters)
+    Returns values (p, m) and Jacobian (p, m, n_coordinates).
+    """
+    n = tape.n_coordinates
+    registers = np.zeros((tape.n_registers, len(coordinates)), dtype=np.complex128)
+    registers[:n] = coordinates.T
+    registers[n : tape.n_inputs - 1] = np.atleast_2d(parameters).T
+    registers[tape.n_inputs - 1] = 1
+    complex_coefficients = tape.complex_coefficients @ np.array([1, 1j])
+    for o in range(tape.n_instructions):
+        (a, b, c), (d, e, f) = tape.pointers[o], tape.pointers[o + 1]
+        pairs = tape.product_ids[c:f]
+        registers[tape.n_inputs + o] = (
+            tape.real_coefficients[a:d] @ registers[tape.real_ids[a:d]]
+            + complex_coefficients[b:e] @ registers[tape.complex_ids[b:e]]
+            + (registers[pairs[:, 0]] * registers[pairs[:, 1]]).sum(axis=0)
+        )
+    jacobian = np.zeros((len(coordinates), len(tape.outputs), n), dtype=np.complex128)
+    jacobian[:, tape.jacobian[:, 0], tape.jacobian[:, 1]] = registers[tape.jacobian[:, 2]].T
+    return registers[tape.outputs].T, jacobian

@@ -1,0 +1,230 @@
+"""From a system to something that can be tracked: scaled, affine equations eliminated, squared up, recorded.
+
+A homotopy is a tape with parameters, two values of them, and start points: paths run from the first to the second.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+
+import numpy as np
+
+from theory.continuation.tape import Node, Recorder, Tape
+from theory.polynomials import GaussianRational, Polynomial
+from theory.systems import PolynomialSystem
+
+_WIDE = 10.0  # bits between coefficients from which on the unknowns are scaled, too
+_DEPENDENT = 1e-11  # relative size of a row that elimination has reduced to nothing
+
+
+class InconsistentError(ValueError):
+    """Equations that contradict each other: there is no solution."""
+
+
+class UnderdeterminedError(ValueError):
+    """Fewer independent equations than unknowns: `solve` counts points, and the zero set has none isolated."""
+
+    @classmethod
+    def of(cls, equations: int, unknowns: int) -> "UnderdeterminedError":
+        return cls(
+            f"solve needs at least as many independent equations as unknowns, got {equations} in {unknowns}: "
+            "add affine equations with system.slice(seed), or ask for the dimension and degree with zero_set"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Reduction:
+    """The unknowns as affine functions of some of them: x = matrix @ y + offset.
+
+    matrix: (n, free) complex; offset: (n,); free: indices of the unknowns that y consists of
+    """
+
+    matrix: np.ndarray
+    offset: np.ndarray
+    free: tuple[int, ...]
+
+    def lift(self, points: np.ndarray) -> np.ndarray:
+        """Points (p, free) -> (p, n)."""
+        return points @ self.matrix.T + self.offset
+
+    def nodes(self, values: Sequence[Node]) -> list[Node]:
+        """All unknowns as nodes, given those of the free ones."""
+        nodes = []
+        for row, constant in zip(self.matrix, self.offset, strict=True):
+            total = values[0].recorder.constant(constant)
+            for coefficient, value in zip(row, values, strict=True):
+                if coefficient:
+                    total = total + value * complex(coefficient)
+            nodes.append(total)
+        return nodes
+
+
+@dataclass(frozen=True, eq=False)
+class Reduced:
+    """A system made ready: scaled by powers of 2 and without its affine equations.
+
+    scales: (n,) unknown = scale * scaled unknown; reduction: of the scaled unknowns
+    polynomials: the other equations, scaled; empty where a network evaluates them
+    """
+
+    system: PolynomialSystem
+    scales: np.ndarray
+    reduction: Reduction
+    polynomials: tuple[Polynomial, ...]
+
+    def lift(self, points: np.ndarray) -> np.ndarray:
+        """Points (p, free) of the reduced system -> points (p, n) of the system."""
+        return self.reduction.lift(points) * self.scales
+
+    @property
+    def n_free(self) -> int:
+        return len(self.reduction.free)
+
+    @cached_property
+    def n_equations(self) -> int:
+        network = self.system.network
+        return len(self.polynomials) if network is None else len(network.degrees)
+
+    def record(self, recorder: Recorder) -> list[Node]:
+        """The equations as nodes in the recorder's unknowns."""
+        values = self.reduction.nodes(recorder.unknowns)
+        if self.system.network is not None:
+            return self.system.network.residuals(values)
+        values = [recorder.homogenised(value) for value in values]
+        return [recorder.polynomial(p, values) for p in self.polynomials]
+
+
+@dataclass(frozen=True, eq=False)
+class Homotopy:
+    """Paths to follow: starts (p, coordinates), parameters (2, m): at the start points and at the end."""
+
+    tape: Tape
+    starts: np.ndarray
+    parameters: np.ndarray
+    reduced: Reduced
+    groups: tuple[tuple[int, ...], ...]
+    origin: str
+
+    def affine(self, points: np.ndarray) -> np.ndarray:
+        """Projective points (p, coordinates) -> points (p, n) of the system; infinite ones give inf or NaN."""
+        n = self.reduced.n_free
+        with np.errstate(all="ignore"):
+            return self.reduced.lift(points[:, :n] / points[:, n + self.tape.group[:n]])
+
+
+def reduce(system: PolynomialSystem) -> Reduced:
+    """Scale a system exactly and eliminate its affine equations.
+
+    Raises UnderdeterminedError for too few equations, InconsistentError for contradicting affine ones.
+    """
+    n = system.n_unknowns
+    if system.n_equations < n:
+        raise UnderdeterminedError.of(system.n_equations, n)
+    if system.network is not None:
+        rows = [balance(p) for p in system.affine]
+        if any(p.degree > 1 for p in rows):
+            raise ValueError("the equations added to a network's must be affine")
+        reduced = Reduced(system, np.ones(n), eliminate(rows, n), ())
+    else:
+        polynomials, scales = equilibrate(system.polynomials, n)
+        reduction = eliminate([p for p in polynomials if p.degree == 1], n)
+        reduced = Reduced(system, scales, reduction, tuple(p for p in polynomials if p.degree > 1))
+    if reduced.n_equations < reduced.n_free:
+        raise UnderdeterminedError.of(reduced.n_equations + n - reduced.n_free, n)
+    return reduced
+
+
+def _bits(coefficient: GaussianRational) -> float:
+    """log2 of max(|re|, |im|), for numbers of any size."""
+    largest = max(abs(coefficient.re), abs(coefficient.im))
+    return math.log2(largest.numerator) - math.log2(largest.denominator)
+
+
+def _times_power(polynomial: Polynomial, row: int, columns: Sequence[int] | None = None) -> Polynomial:
+    def shift(exponents: tuple[int, ...]) -> Fraction:
+        total = row + (sum(e * c for e, c in zip(exponents, columns, strict=True)) if columns is not None else 0)
+        return Fraction(2) ** total
+
+    return Polynomial({e: c * shift(e) for e, c in polynomial.terms.items()}, polynomial.n_variables)
+
+
+def balance(polynomial: Polynomial) -> Polynomial:
+    """The polynomial times the power of 2 that brings its largest coefficient near 1, exactly."""
+    return _times_power(polynomial, -round(max(map(_bits, polynomial.terms.values()))))
+
+
+def equilibrate(polynomials: Sequence[Polynomial], n: int) -> tuple[list[Polynomial], np.ndarray]:
+    """Powers of 2 for rows and unknowns that bring the coefficients near 1, by least squares on their logarithms.
+
+    Returns the scaled polynomials and the scales (n,): unknown = scale * scaled unknown. The unknowns are scaled only
+    where coefficients of one equation differ by more than 2^10.
+    Source: A. Morgan, Solving polynomial systems using continuation (1987), chapter 5 (SCLGEN).
+    """
+    bits = [np.array([_bits(c) for c in p.terms.values()]) for p in polynomials]
+    if max(np.ptp(b) for b in bits) < _WIDE:
+        return [balance(p) for p in polynomials], np.ones(n)
+    rows = []
+    for i, p in enumerate(polynomials):
+        unit = np.zeros((len(p.terms), len(polynomials)))
+        unit[:, i] = 1
+        rows.append(np.hstack([unit, p.exponents]))
+    solution = np.linalg.lstsq(np.vstack(rows), -np.concatenate(bits), rcond=None)[0]
+    columns = [round(v) for v in solution[len(polynomials) :]]
+    scaled = [balance(_times_power(p, 0, columns)) for p in polynomials]
+    return scaled, np.array([math.ldexp(1.0, c) for c in columns])
+
+
+def eliminate(affine: Sequence[Polynomial], n: int) -> Reduction:
+    """Solve affine equations for as many unknowns, by elimination with complete pivoting.
+
+    Raises InconsistentError where they contradict each other.
+    """
+    matrix, constant = np.zeros((len(affine), n), complex), np.zeros(len(affine), complex)
+    for row, p in enumerate(affine):
+        for exponents, coefficient in zip(p.exponents, p.coefficients, strict=True):
+            if exponents.any():
+                matrix[row, int(np.argmax(exponents))] = coefficient
+            else:
+                constant[row] = coefficient
+    table = np.hstack([matrix, constant[:, None]])
+    pivots: list[int] = []
+    for k in range(len(table)):
+        sizes = np.abs(table[k:, :n])
+        row, column = np.unravel_index(np.argmax(sizes), sizes.shape)
+        if sizes[row, column] < _DEPENDENT:
+            if np.abs(table[k:, n]).max() > _DEPENDENT:
+                raise InconsistentError("the affine equations contradict each other")
+            break
+        table[[k, k + row]] = table[[k + row, k]]
+        table[k] /= table[k, column]
+        others = np.arange(len(table)) != k
+        table[others] -= np.outer(table[others, column], table[k])
+        table[others, column] = 0
+        pivots.append(int(column))
+    free = tuple(k for k in range(n) if k not in pivots)
+    lift, offset = np.zeros((n, len(free)), complex), np.zeros(n, complex)
+    lift[list(free), range(len(free))] = 1
+    lift[pivots] = -table[: len(pivots), list(free)]
+    offset[pivots] = -table[: len(pivots), n]
+    return Reduction(lift, offset, free)
+
+
+def square_up(equations: Sequence[Node], degrees: Sequence[int], n: int, rng: np.random.Generator) -> list[Node]:
+    """n random combinations of the equations, the highest degrees first so that no degree grows.
+
+    Their common zeros contain those of the equations; the others are excess. Source: A. Sommese, C. Wampler, The
+    numerical solution of systems of polynomials arising in engineering and science (2005), section 13.5.
+    """
+    if len(equations) == n:
+        return list(equations)
+    order = sorted(range(len(equations)), key=lambda i: -degrees[i])
+    factors = np.exp(2j * np.pi * rng.random((n, len(equations) - n)))
+    combined = []
+    for row, i in enumerate(order[:n]):
+        total = equations[i]
+        for factor, j in zip(factors[row], order[n:], strict=True):
+            total = total + equations[j] * complex(factor)
+        combined.append(total)
+    return combined

@@ -1,0 +1,109 @@
+"""From the ends of paths to a solution set: refined, compared with each other, paired with their conjugates."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from theory.systems import PolynomialSystem
+
+REGULAR_RADIUS = 1e-8  # relative distance below which two refined regular points are one
+SINGULAR_RADIUS = 1e-5  # the same for singular points, which are known to half the digits at best
+
+
+def relative_residual(system: PolynomialSystem, points: np.ndarray) -> np.ndarray:
+    """(p,) largest |F_i| / (1 + sum |terms of F_i|) at points (p, n)."""
+    if not len(points):
+        return np.zeros(0)
+    with np.errstate(all="ignore"):
+        ratio = np.abs(system.evaluate(points)) / (1 + system.magnitude(points))
+    return np.nan_to_num(ratio, nan=np.inf).max(axis=1)
+
+
+def conditions(system: PolynomialSystem, points: np.ndarray) -> np.ndarray:
+    """(p,) condition number of the Jacobian with its rows scaled to length 1; inf where it is singular to rounding."""
+    if not len(points):
+        return np.zeros(0)
+    jacobian = system.jacobian(points)
+    length = np.linalg.norm(jacobian, axis=2, keepdims=True)
+    values = np.linalg.svd(jacobian / np.where(length > 0, length, 1), compute_uv=False)
+    smallest = values[:, -1]
+    return np.where(smallest > values[:, 0] * 1e-15, values[:, 0] / np.where(smallest > 0, smallest, 1), np.inf)
+
+
+def refine(system: PolynomialSystem, points: np.ndarray, steps: int = 2) -> np.ndarray:
+    """Newton (Gauss-Newton where overdetermined) on the original system; a step that increases the residual is not
+    taken."""
+    if not len(points):
+        return points
+    residual = relative_residual(system, points)
+    for _ in range(steps):
+        values, jacobian = system.evaluate(points), system.jacobian(points)
+        length = np.linalg.norm(jacobian, axis=2)
+        length = np.where(length > 0, length, 1)
+        update = np.einsum("pij,pj->pi", np.linalg.pinv(jacobian / length[:, :, None]), values / length)
+        moved = points - update
+        after = relative_residual(system, moved)
+        better = after < residual
+        points, residual = np.where(better[:, None], moved, points), np.where(better, after, residual)
+    return points
+
+
+def close_pairs(points: np.ndarray, others: np.ndarray, radius: float) -> Iterator[tuple[int, int, float]]:
+    """(i, j, distance) for every points[i], others[j] (rows) closer than radius * (1 + largest coordinate).
+
+    Both are sorted along a random direction, so that only neighbours are compared.
+    """
+    if not len(points) or not len(others):
+        return
+    direction = np.random.default_rng(0).normal(size=(2, points.shape[1]))
+    direction /= np.linalg.norm(direction)
+    keys, other_keys = (p.real @ direction[0] + p.imag @ direction[1] for p in (points, others))
+    order = np.argsort(other_keys)
+    tolerance = radius * (1 + np.abs(points).max(axis=1))
+    reach = tolerance * np.sqrt(2 * points.shape[1])
+    first = np.searchsorted(other_keys[order], keys - reach)
+    last = np.searchsorted(other_keys[order], keys + reach)
+    for i in range(len(points)):
+        for j in order[first[i] : last[i]]:
+            distance = float(np.abs(points[i] - others[j]).max())
+            if distance < tolerance[i]:
+                yield i, int(j), distance
+
+
+def clusters(points: np.ndarray, radius: float) -> np.ndarray:
+    """(p,) number of the cluster of each point; points chained by distances below the radius share one."""
+    label = np.arange(len(points))
+
+    def root(i: int) -> int:
+        while label[i] != i:
+            label[i] = label[label[i]]
+            i = int(label[i])
+        return i
+
+    for i, j, _ in close_pairs(points, points, radius):
+        a, b = root(i), root(j)
+        label[max(a, b)] = min(a, b)
+    return np.unique([root(i) for i in range(len(points))], return_inverse=True)[1].astype(int)
+
+
+def conjugate_partners(points: np.ndarray, singular: np.ndarray) -> np.ndarray:
+    """(p,) index of the point nearest to the complex conjugate of each: itself where it is real, -1 where none is."""
+    partner, best = np.full(len(points), -1), np.full(len(points), np.inf)
+    for part, radius in ((~singular, REGULAR_RADIUS), (singular, SINGULAR_RADIUS)):
+        rows = np.flatnonzero(part)
+        for i, j, distance in close_pairs(points[rows].conj(), points[rows], radius):
+            if distance < best[rows[i]]:
+                partner[rows[i]], best[rows[i]] = rows[j], distance
+    mutual = (partner >= 0) & (partner[partner] == np.arange(len(points)))
+    return np.where(mutual, partner, -1)
+
+
+def symmetrised(points: np.ndarray, partner: np.ndarray) -> np.ndarray:
+    """Points of a real system made exact: no imaginary part where real, conjugate pairs to the last bit."""
+    points = points.copy()
+    for i, j in enumerate(partner):
+        if j == i:
+            points[i] = points[i].real
+        elif j > i:
+            points[j] = points[i].conj()
+    return points

@@ -1,0 +1,136 @@
+"""SolutionSet: the isolated solutions of a system, each once, and what became of every path."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class PathCount:
+    """What became of the paths: tracked = finite + at_infinity + singular + failed.
+
+    finite: ended at regular finite points; singular: at singular finite ones; failed: undecided, never left out
+    excess: of the finite and singular ones, those off the full system, where more equations than unknowns were squared
+        up by random combinations; 0 otherwise
+    """
+
+    tracked: int
+    finite: int
+    at_infinity: int
+    singular: int
+    failed: int
+    excess: int = 0
+
+    def __post_init__(self) -> None:
+        if self.tracked != self.finite + self.at_infinity + self.singular + self.failed:
+            raise ValueError(f"path counts do not add up: {self}")
+
+
+@dataclass(frozen=True, eq=False)
+class SolutionSet:
+    """Isolated solutions, distinct, each once; a row of every array belongs to one solution.
+
+    solutions: (p, n) complex, in the order of `names`; of real systems the others come in exact conjugate pairs
+    is_real: (p,) bool; multiplicity: (p,) paths that end there; singular: (p,) bool
+    residual: (p,) largest |F_i| / (1 + sum |terms of F_i|); condition: (p,) of the Jacobian with rows scaled to length
+        1; inf where singular
+    start: which start system was used, and why; notes: what the user should know, sentences; seed: reproduces this
+    """
+
+    names: tuple[str, ...]
+    solutions: np.ndarray
+    multiplicity: np.ndarray
+    singular: np.ndarray
+    is_real: np.ndarray
+    residual: np.ndarray
+    condition: np.ndarray
+    paths: PathCount
+    start: str = ""
+    backend: str = "native"
+    seed: int = 0
+    notes: tuple[str, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.solutions)
+
+    @cached_property
+    def real(self) -> np.ndarray:
+        """The real solutions: (r, n) float."""
+        return np.ascontiguousarray(self.solutions[self.is_real].real)
+
+    def __repr__(self) -> str:
+        singular = int(self.singular.sum())
+        return (
+            f"SolutionSet({len(self)} solutions, {len(self.real)} real, {singular} singular; "
+            f"{self.paths.tracked} paths: {self.paths.finite} finite, {self.paths.singular} to singular points, "
+            f"{self.paths.at_infinity} to infinity, {self.paths.failed} failed)"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON: complex numbers as [re, im], infinite condition numbers as null."""
+        return {
+            "names": list(self.names),
+            "solutions": [[[z.real, z.imag] for z in row] for row in self.solutions.tolist()],
+            "real": self.real.tolist(),
+            "multiplicity": self.multiplicity.tolist(),
+            "singular": self.singular.tolist(),
+            "is_real": self.is_real.tolist(),
+            "residual": self.residual.tolist(),
+            "condition": [c if np.isfinite(c) else None for c in self.condition.tolist()],
+            "paths": asdict(self.paths),
+            "start": self.start,
+            "backend": self.backend,
+            "seed": self.seed,
+            "notes": list(self.notes),
+        }
+
+    def to_json(self) -> str:
+        """The whole set as JSON text; `from_json` gives it back bit for bit."""
+        return json.dumps(self.to_dict())
+
+    @classmethod
+    def from_json(cls, text: str) -> "SolutionSet":
+        """The set that `to_json` wrote. Raises ValueError where the text is none."""
+        try:
+            data = json.loads(text)
+            names = tuple(data["names"])
+            pairs = np.array(data["solutions"], dtype=float).reshape(-1, len(names), 2)
+            return cls(
+                names=names,
+                solutions=pairs[..., 0] + 1j * pairs[..., 1],
+                multiplicity=np.array(data["multiplicity"], dtype=int),
+                singular=np.array(data["singular"], dtype=bool),
+                is_real=np.array(data["is_real"], dtype=bool),
+                residual=np.array(data["residual"], dtype=float),
+                condition=np.array([np.inf if c is None else c for c in data["condition"]], dtype=float),
+                paths=PathCount(**data["paths"]),
+                start=data["start"],
+                backend=data["backend"],
+                seed=data["seed"],
+                notes=tuple(data["notes"]),
+            )
+        except (KeyError, TypeError, json.JSONDecodeError) as error:
+            raise ValueError(f"this is no solution set as to_json writes it: {error!r}") from None
+
+    def to_frame(self) -> "pd.DataFrame":
+        """One row a solution: a complex column for each unknown, then multiplicity, singular, real, residual, condition.
+
+        Needs pandas.
+        """
+        import pandas as pd
+
+        frame = pd.DataFrame({name: self.solutions[:, k] for k, name in enumerate(self.names)})
+        columns = {
+            "multiplicity": self.multiplicity,
+            "singular": self.singular,
+            "real": self.is_real,
+            "residual": self.residual,
+            "condition": self.condition,
+        }
+        return frame.assign(**columns)
