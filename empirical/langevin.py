@@ -139,7 +139,8 @@ def sample(
         raise ValueError(f"steps must be a positive multiple of every, got {steps} and {every}")
     records, acceptance = [], 0.0
     for k in range(1, steps + 1):
-        state, info = step(state, kernel)
+        with np.errstate(over="ignore", invalid="ignore"):  # a chain that leaves for infinity is reported below
+            state, info = step(state, kernel)
         acceptance += info.acceptance if isinstance(info.acceptance, float) else float(info.acceptance.mean())
         if k % every == 0:
             if not _finite(state.position):

@@ -176,6 +176,18 @@ def bent_double_well() -> Potential:
     return Potential("bent double well", (x**2 - 1) ** 2 + (y - x**2) ** 2, (x, y), wells=_halves(2, (1.0,), 16.0))
 
 
+def coupled_angles() -> Potential:
+    """U = -cos(2 x_1)/2 - cos(x_1 - x_2)/2 on the torus [-pi, pi]^2: equal wells at (0, 0) and at (pi, pi).
+
+    Curvature is bounded, so plain Langevin steps never diverge. Z = (2 pi I_0(1/(2T)))^2.
+    """
+    x, y = coordinates(2)
+    sides = Domain("torus", (-math.pi,) * 2, (math.pi,) * 2)
+    near = Box((-math.pi / 2, -math.pi), (math.pi / 2, math.pi))
+    wells = (Well("near", (0.0, 0.0), near, 2, 1.0), Well("far", (-math.pi, -math.pi), Outside(near), 2, 1.0))
+    return Potential("coupled angles", -(sp.cos(2 * x) + sp.cos(x - y)) / 2, (x, y), sides, wells)
+
+
 def _halves(dimension: int, rest: Point, determinant: float) -> tuple[Well, Well]:
     """The wells of a potential even in x_1, at (-1, rest) and (1, rest), with that determinant of the Hessian."""
     infinite = (math.inf,) * dimension

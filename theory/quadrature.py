@@ -20,6 +20,7 @@ from theory.regions import Ball, Box, Outside, Region
 
 Integrand = Callable[[np.ndarray], np.ndarray]
 
+ACCURACY = 1e-9  # relative, asked of every cubature but those of a marginal's many slabs
 MAX_DIMENSION = 3  # of a cubature without structure
 
 
@@ -67,8 +68,13 @@ def well_masses(potential: Potential, temperature: float) -> dict[str, Estimate]
     return {well.name: mass(potential, temperature, well.region) for well in potential.wells}
 
 
-def marginal(potential: Potential, temperature: float, axis: int, edges: Sequence[float] | np.ndarray) -> np.ndarray:
-    """The masses (len(edges) - 1,) of the slabs edges_k <= x_axis < edges_(k+1): what a histogram tends to."""
+def marginal(
+    potential: Potential, temperature: float, axis: int, edges: Sequence[float] | np.ndarray, accuracy: float = 1e-6
+) -> np.ndarray:
+    """The masses (len(edges) - 1,) of the slabs edges_k <= x_axis < edges_(k+1): what a histogram tends to.
+
+    accuracy: relative, asked of every slab; slabs whose error stays below accuracy * 1e-5 are accurate enough too.
+    """
     whole = partition(potential, temperature).value
     box = _whole(potential)
     masses = []
@@ -76,7 +82,11 @@ def marginal(potential: Potential, temperature: float, axis: int, edges: Sequenc
         lower, upper = list(box.lower), list(box.upper)
         lower[axis], upper[axis] = max(low, lower[axis]), min(high, upper[axis])
         slab = Box(tuple(lower), tuple(upper))
-        masses.append(_integral(potential, temperature, slab).value / whole if lower[axis] < upper[axis] else 0.0)
+        masses.append(
+            _integral(potential, temperature, slab, accuracy=accuracy).value / whole
+            if lower[axis] < upper[axis]
+            else 0.0
+        )
     return np.array(masses)
 
 
@@ -145,12 +155,16 @@ def _whole(potential: Potential) -> Box:
 
 
 def _integral(
-    potential: Potential, temperature: float, region: Ball | Box, factor: Potential | None = None
+    potential: Potential,
+    temperature: float,
+    region: Ball | Box,
+    factor: Potential | None = None,
+    accuracy: float = ACCURACY,
 ) -> Estimate:
     """Integral of factor * exp(-U/T) over a region, by the first structure of the potential that fits."""
     density = _density(potential, temperature, factor)
     if isinstance(region, Ball):
-        return _over_shell(potential, density, region.centre, 0.0, region.radius)
+        return _over_shell(potential, density, region.centre, 0.0, region.radius, accuracy)
     if potential.bumps and factor is None:
         return _series(potential, temperature, region)
     blocks = _blocks(potential)
@@ -166,9 +180,9 @@ def _integral(
     if potential.axial and potential.dimension > 1 and region == _whole(potential) and balls:
         # U has a kink on the sphere around the well: two smooth pieces converge at once, their union does not
         centre, radius = balls[0].centre, balls[0].radius
-        inner = _over_shell(potential, density, centre, 0.0, radius)
-        return inner + _over_shell(potential, density, centre, radius, math.inf)
-    return _over_box(potential, density, region)
+        inner = _over_shell(potential, density, centre, 0.0, radius, accuracy)
+        return inner + _over_shell(potential, density, centre, radius, math.inf, accuracy)
+    return _over_box(potential, density, region, accuracy)
 
 
 def _density(potential: Potential, temperature: float, factor: Potential | None) -> Integrand:
@@ -184,13 +198,18 @@ def _density(potential: Potential, temperature: float, factor: Potential | None)
     return density
 
 
-def _cubature(integrand: Integrand, lower: Sequence[float], upper: Sequence[float]) -> Estimate:
+def _cubature(integrand: Integrand, lower: Sequence[float], upper: Sequence[float], accuracy: float) -> Estimate:
     """Adaptive cubature over a box, sides may be infinite. ArithmeticError if the asked accuracy is not reached."""
     # scipy 1.17 mirrors the integrand on an axis from -inf to a number: turn such axes round
     signs = np.array([-1.0 if a == -math.inf and b < math.inf else 1.0 for a, b in zip(lower, upper, strict=True)])
     low, high = np.where(signs < 0, -np.array(upper), lower), np.where(signs < 0, math.inf, upper)
     result = integrate.cubature(
-        lambda points: integrand(signs * points), low, high, rtol=1e-9, atol=1e-14, max_subdivisions=20_000
+        lambda points: integrand(signs * points),
+        low,
+        high,
+        rtol=accuracy,
+        atol=1e-5 * accuracy,
+        max_subdivisions=20_000,
     )
     value, error = float(result.estimate), float(result.error)
     if not math.isfinite(value) or (result.status != "converged" and error > 1e-6 * abs(value)):
@@ -198,7 +217,7 @@ def _cubature(integrand: Integrand, lower: Sequence[float], upper: Sequence[floa
     return Estimate(value, error)
 
 
-def _over_box(potential: Potential, density: Integrand, region: Box) -> Estimate:
+def _over_box(potential: Potential, density: Integrand, region: Box, accuracy: float) -> Estimate:
     """A box cut at the wells' centres, so that no narrow peak falls between the nodes of the first rule."""
     dimension, lower, upper = potential.dimension, list(region.lower), list(region.upper)
     centres = [well.centre for well in potential.wells]
@@ -218,12 +237,12 @@ def _over_box(potential: Potential, density: Integrand, region: Box) -> Estimate
     for axis in range(dimension):
         inside = {c[axis] for c in centres if lower[axis] < c[axis] < upper[axis]}
         pieces.append(list(pairwise([lower[axis], *sorted(inside), upper[axis]])))
-    cells = [_cubature(density, *zip(*cell, strict=True)) for cell in product(*pieces)]
+    cells = [_cubature(density, [a for a, _ in cell], [b for _, b in cell], accuracy) for cell in product(*pieces)]
     return sum(cells, start=Estimate(0.0, 0.0))
 
 
 def _over_shell(
-    potential: Potential, density: Integrand, centre: Sequence[float], inner: float, outer: float
+    potential: Potential, density: Integrand, centre: Sequence[float], inner: float, outer: float, accuracy: float
 ) -> Estimate:
     """The points between two spheres around a centre, in polar coordinates."""
     dimension = potential.dimension
@@ -231,7 +250,7 @@ def _over_shell(
         raise ValueError(f"balls in {dimension}-D need symmetry around the first axis and a centre on it, not {centre}")
     if dimension == 1:
         sides = [(centre[0] - outer, centre[0] - inner), (centre[0] + inner, centre[0] + outer)]
-        return sum((_cubature(density, [a], [b]) for a, b in sides), start=Estimate(0.0, 0.0))
+        return sum((_cubature(density, [a], [b], accuracy) for a, b in sides), start=Estimate(0.0, 0.0))
 
     flat = density if dimension == 2 else _around_axis(density, dimension)
     origin = np.array([centre[0], centre[1] if dimension == 2 else 0.0])
@@ -240,7 +259,7 @@ def _over_shell(
         radius, angle = points[:, :1], points[:, 1:]
         return radius[:, 0] * flat(origin + radius * np.hstack([np.cos(angle), np.sin(angle)]))
 
-    return _cubature(polar, [inner, 0.0], [outer, 2 * math.pi if dimension == 2 else math.pi])
+    return _cubature(polar, [inner, 0.0], [outer, 2 * math.pi if dimension == 2 else math.pi], accuracy)
 
 
 def _around_axis(density: Integrand, dimension: int) -> Integrand:

@@ -1,0 +1,251 @@
+"""Langevin descent against exp(-U/T)/Z: histograms, the bias of the step size, and the control that has none."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import stats
+
+from empirical import diagnostics
+from empirical.langevin import Langevin, init, sample, spread
+from empirical.records import Result
+from theory.claims.claim import Case, Claim, Control
+from theory.potentials import coupled_angles
+from theory.quadrature import expectation, marginal, step_bias
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+STATEMENT = "Langevin descent has the Boltzmann distribution exp(-U/T)/Z"
+SOURCE = "2018 review, equation 9 and section 7.1"
+REPORTED = {
+    "equation 9": "P(f) = exp(-U/T) / Z",
+    "section 7.1": "small steps: equivalent to Metropolis-Hastings, the rejection being negligible; no numbers printed",
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """All ours: the review states the distribution and prints no run.
+
+    The potential is `coupled_angles`. Every step size runs for the same time, of which the first third is dropped.
+    step_sizes: three, each half of the one before
+    """
+
+    temperature: float = 0.5
+    step_sizes: tuple[float, float, float] = (0.3, 0.15, 0.075)
+    chains: int = 8000
+    time: float = 36.0
+    records: int = 16
+    bins: int = 32
+    wrong_temperature: float = 1.25  # times the right one: the control
+    resamples: int = 300
+    confidence: float = 0.999
+
+
+PRESETS = {
+    "smoke": Config(),
+    "cpu": Config(step_sizes=(0.1, 0.05, 0.025), chains=20_000, time=96.0, records=100, wrong_temperature=1.05),
+    "paper": Config(
+        step_sizes=(0.05, 0.025, 0.0125), chains=100_000, time=240.0, records=400, bins=64, wrong_temperature=1.02
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Chains:
+    """One run: mean of U, acceptance, and for either coordinate every chain's share of each bin (chains, bins)."""
+
+    step_size: float
+    adjusted: bool
+    energy: diagnostics.Mean
+    acceptance: float
+    shares: tuple[np.ndarray, np.ndarray]
+    start_gap: float
+
+
+def compute(
+    config: Config,
+    data: None = None,
+    *,
+    seed: int,
+    device: str = "cpu",
+    progress: Callable[[int, int, str], None] | None = None,
+) -> Result:
+    """Both kernels at three step sizes, their histograms and mean energies against quadrature."""
+    potential, temperature = coupled_angles(), config.temperature
+    edges = np.linspace(-math.pi, math.pi, config.bins + 1)
+    exact = [marginal(potential, temperature, axis, edges) for axis in (0, 1)]
+    energy = expectation(potential, temperature, potential.expression).value
+    slope = step_bias(potential, temperature, potential.expression)
+    runs = []
+    for k, (adjusted, h) in enumerate((a, h) for a in (False, True) for h in config.step_sizes):
+        kernel = Langevin(potential, temperature, h, adjusted)
+        runs.append(_run(kernel, config, edges, 1000 * seed + k, device))
+        if progress is not None:
+            progress(k + 1, 6, f"{'adjusted' if adjusted else 'plain'} steps of {h}")
+    plain, adjusted_runs = runs[:3], runs[3:]
+    rng = np.random.default_rng(seed)
+    wrong = [marginal(potential, temperature * config.wrong_temperature, axis, edges) for axis in (0, 1)]
+    cases = [_same_law(run, exact, config, rng) for run in adjusted_runs]
+    cases += _bias_cases(plain, energy, slope, config)
+    cases.append(_acceptance_case(adjusted_runs))
+    detected = _same_law(adjusted_runs[-1], wrong, config, rng)
+    control = Control(
+        f"the histogram of accepted steps against exp(-U/T)/Z at {config.wrong_temperature} T must be told apart",
+        f"distance above {detected.predicted}",
+        detected.observed,
+        passed=detected.agrees is False,
+    )
+    claim = Claim.from_cases(
+        cases,
+        control,
+        id="boltzmann",
+        side="empirical",
+        statement=STATEMENT,
+        source=SOURCE,
+        tolerance=(
+            f"distances: {config.confidence:.1%} quantile under resampling of the chains; means: "
+            f"{config.confidence:.1%} intervals (Student, over independent chains), all comparisons together"
+        ),
+        seed=seed,
+        note=f"{potential.name}, T = {temperature}, {config.chains} chains; distance: total variation, binned",
+    )
+    table = [_row(run, exact, energy, slope) for run in runs]
+    series = {"runs": runs, "edges": edges, "exact": exact, "energy": energy, "slope": slope, "config": config}
+    return Result(claim, table, series)
+
+
+def _run(kernel: Langevin, config: Config, edges: np.ndarray, seed: int, device: str) -> Chains:
+    potential, h = kernel.potential, kernel.step_size
+    every = max(1, round(config.time * 2 / 3 / h / config.records))
+    burn_in = config.records * every // 2
+    start: Any = spread(potential, config.chains)
+    if device != "cpu":
+        import torch
+
+        start = torch.as_tensor(start, device=device)
+    state, _ = sample(init(kernel, start, seed), kernel, burn_in, every=burn_in)
+    state, found = sample(state, kernel, config.records * every, every=every)
+    positions = found.values  # (records, chains, 2)
+    energies = np.stack([potential.value(record) for record in positions])
+    shares = tuple(_shares(positions[..., axis], edges) for axis in (0, 1))
+    gap = diagnostics.start_gap(positions[..., 0], np.arange(config.chains) % 2)
+    return Chains(h, kernel.adjusted, diagnostics.mean(energies), found.acceptance, (shares[0], shares[1]), gap)
+
+
+def _shares(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Share of each chain's records in every bin: (records, chains) -> (chains, bins)."""
+    records, chains = values.shape
+    bins = len(edges) - 1
+    index = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, bins - 1) + bins * np.arange(chains)
+    return np.bincount(index.ravel(), minlength=chains * bins).reshape(chains, bins) / records
+
+
+def distance(observed: np.ndarray, exact: np.ndarray) -> float:
+    """Total variation between two laws on the same bins: half the sum of |differences|."""
+    return float(abs(observed - exact).sum() / 2)
+
+
+def sampling_distance(shares: np.ndarray, confidence: float, resamples: int, rng: np.random.Generator) -> float:
+    """The distance that sampling alone exceeds with probability 1 - confidence, for shares (chains, bins).
+
+    Chains are independent, so the error of their mean is imitated by random signs on each chain's deviation. The
+    far quantile is that of the gamma law with the mean and variance found.
+    """
+    deviations = shares - shares.mean(0)
+    signs = rng.choice((-1.0, 1.0), size=(resamples, len(shares)))
+    found = abs(signs @ deviations / len(shares)).sum(1) / 2
+    return float(stats.gamma.isf(1 - confidence, found.mean() ** 2 / found.var(), scale=found.var() / found.mean()))
+
+
+def _same_law(run: Chains, exact: list[np.ndarray], config: Config, rng: np.random.Generator) -> Case:
+    """Both marginals within what sampling allows."""
+    confidence = 1 - (1 - config.confidence) / 6
+    allowed = [sampling_distance(shares, confidence, config.resamples, rng) for shares in run.shares]
+    seen = [distance(shares.mean(0), law) for shares, law in zip(run.shares, exact, strict=True)]
+    agrees = all(a <= b for a, b in zip(seen, allowed, strict=True))
+    return Case(
+        f"histograms of x_1, x_2, accepted steps of {run.step_size}: distance to exp(-U/T)/Z",
+        [f"<= {a:.5f}" for a in allowed],
+        [round(a, 5) for a in seen],
+        agrees if run.start_gap < 4 else None,
+    )
+
+
+def _bias_cases(plain: list[Chains], energy: float, slope: float, config: Config) -> list[Case]:
+    """The parabola through the mean energies at h, h/2, h/4: its value and slope at h = 0 against theory."""
+    means, errors = (np.array([getattr(run.energy, name) for run in plain]) for name in ("value", "error"))
+    powers = np.vander([run.step_size for run in plain], 3, increasing=True)
+    weights = np.linalg.inv(powers)[:2]  # rows: value and slope at 0 as combinations of the three means
+    width = diagnostics.quantile(config.chains, config.confidence, comparisons=3)
+    found, allowed = weights @ means, width * np.sqrt(weights**2 @ errors**2)
+    fresh = all(run.start_gap < 4 for run in plain)
+    names = ("mean energy, extrapolated to step size 0", "its slope in the step size at 0")
+    decided = fresh and allowed[1] < abs(slope)  # else an order above 1 would look the same
+    return [
+        Case(f"{name} (± {a:.4f})", e, float(f), bool(abs(f - e) <= a) if decided else None)
+        for name, e, f, a in zip(names, (energy, slope), found, allowed, strict=True)
+    ]
+
+
+def _acceptance_case(adjusted: list[Chains]) -> Case:
+    rejected = [1 - run.acceptance for run in adjusted]
+    order = [math.log2(a / b) for a, b in pairwise(rejected)]
+    agrees = all(1.0 < o < 2.0 for o in order)
+    return Case(
+        "acceptance -> 1: order of 1 - acceptance in h (3/2 for h -> 0)", 1.5, [round(o, 3) for o in order], agrees
+    )
+
+
+def _row(run: Chains, exact: list[np.ndarray], energy: float, slope: float) -> dict[str, Any]:
+    return {
+        "kernel": "adjusted" if run.adjusted else "plain",
+        "step_size": run.step_size,
+        "mean_energy": run.energy.value,
+        "standard_error": run.energy.error,
+        "effective_samples": run.energy.effective,
+        "predicted_energy": energy + (0.0 if run.adjusted else slope * run.step_size),
+        "acceptance": run.acceptance,
+        "distance_x1": distance(run.shares[0].mean(0), exact[0]),
+        "distance_x2": distance(run.shares[1].mean(0), exact[1]),
+        "start_gap": run.start_gap,
+    }
+
+
+def draw(result: Result) -> "dict[str, Figure]":
+    """Histograms beside the exact marginals; mean energy and rejection against the step size."""
+    from empirical import plotting
+
+    s, config = result.series, result.series["config"]
+    figure, axes = plotting.panels(2, 2)
+    for column, run in enumerate((s["runs"][0], s["runs"][-1])):
+        kind = f"accepted or rejected, h = {run.step_size}" if run.adjusted else f"plain, h = {run.step_size}"
+        for axis in (0, 1):
+            edges, place = s["edges"], axes[2 * axis + column]
+            middle, size = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
+            repeated = np.repeat(middle, np.rint(1e5 * run.shares[axis].mean(0)).astype(int))
+            curve = {"exp(−U/T)/Z": (middle, s["exact"][axis] / size)}
+            plotting.histogram(
+                {"chains": repeated}, x=f"x{axis + 1}", bins=edges.tolist(), curves=curve, title=kind, axes=place
+            )
+    width = diagnostics.quantile(config.chains, config.confidence)
+    energies, (left, right) = plotting.panels(2)
+    kinds = {"plain": s["runs"][:3], "accepted or rejected": s["runs"][3:]}
+    found = {
+        kind: ([r.step_size for r in runs], [r.energy.value for r in runs], [width * r.energy.error for r in runs])
+        for kind, runs in kinds.items()
+    }
+    plotting.points(found, x="step size h", y="mean of U", title="Bias of the step size", axes=left)
+    h = np.array([0.0, max(config.step_sizes)])
+    left.plot(h, s["energy"] + s["slope"] * h, color="#555555", linewidth=1.0, label="theory, first order")
+    left.legend()
+    plotting.mark(left, s["energy"], "exact")
+    rejected = {"chains": (config.step_sizes, [1 - r.acceptance for r in s["runs"][3:]])}
+    plotting.lines(
+        rejected, x="step size h", y="share of rejected steps", title="Metropolis control", log="xy", axes=right
+    )
+    return {"histograms": figure, "step-size": energies}
