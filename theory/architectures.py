@@ -69,36 +69,6 @@ class NetworkShape:
         return sum(self.degree_in_layers)
 
 
-@dataclass(frozen=True)
-class Overparametrisation:
-    """More weights than equations? By the paper's count, one equation for each image, and by that of regression.
-
-    n_data: N; n_outputs: m; n_parameters: K
-    """
-
-    n_data: int
-    n_outputs: int
-    n_parameters: int
-
-    @property
-    def n_equations_per_image(self) -> int:
-        return self.n_data
-
-    @property
-    def n_equations_all_outputs(self) -> int:
-        return self.n_data * self.n_outputs
-
-    @property
-    def per_image(self) -> bool:
-        """K > N, as in the paper."""
-        return self.n_parameters > self.n_equations_per_image
-
-    @property
-    def all_outputs(self) -> bool:
-        """K > N*m: what fitting every output to a number takes."""
-        return self.n_parameters > self.n_equations_all_outputs
-
-
 def theory2_cnn(degree: int = 2) -> NetworkShape:
     """The 188,810-parameter net for CIFAR-10, every ReLU replaced by a polynomial of this degree.
 

@@ -19,6 +19,8 @@ MAX_DIGITS = 4300  # Python writes no longer integers in decimal
 MAX_UNKNOWNS = 20  # for mixed volumes, and for a network's equations to be expanded
 MAX_TERMS = 1_000_000  # of one equation of a network, counted as all monomials of its degree
 
+MAX_WORK = 2e9  # multiplications for a mixed volume, some seconds at the most
+
 Partition = tuple[tuple[str, ...], ...]
 
 
@@ -30,6 +32,15 @@ class GroupedCount:
     log2: float
     partition: Partition
     how: str
+
+
+@dataclass(frozen=True)
+class PolyhedralCount:
+    """The mixed volumes, and why one is missing."""
+
+    mixed_volume: int | None
+    stable_mixed_volume: int | None
+    limit: str | None
 
 
 @dataclass(frozen=True)
@@ -52,15 +63,6 @@ class CountedEquations:
             return self.system is not None
         n = self.system.n_unknowns
         return n <= MAX_UNKNOWNS and math.comb(n + max(self.system.degrees), n) <= MAX_TERMS
-
-    @property
-    def size_limit(self) -> str | None:
-        """Why there are no mixed volumes; None where there are."""
-        if self.system is None:
-            return "not computed: the equations are not written out"
-        if not self._writable or self.system.n_unknowns > MAX_UNKNOWNS:
-            return f"not computed: over {MAX_UNKNOWNS} unknowns, or over {MAX_TERMS:,} monomials in an equation"
-        return None
 
     @cached_property
     def supports(self) -> tuple[np.ndarray, ...]:
@@ -92,6 +94,22 @@ class CountedEquations:
             for group in range(max(labels) + 1)
         )
         return GroupedCount(number, math.log2(number) if number else -math.inf, groups, how)
+
+    def polyhedral(self) -> PolyhedralCount:
+        """Both mixed volumes, each None where the system or the work is too large."""
+        from theory import polytopes
+
+        if self.system is None:
+            return PolyhedralCount(None, None, "not computed: the equations are not written out")
+        if not self._writable or self.system.n_unknowns > MAX_UNKNOWNS:
+            limit = f"not computed: over {MAX_UNKNOWNS} unknowns, or over {MAX_TERMS:,} monomials in an equation"
+            return PolyhedralCount(None, None, limit)
+        volume = None
+        try:
+            volume = polytopes.mixed_volume(self.supports, max_work=MAX_WORK)
+            return PolyhedralCount(volume, polytopes.stable_mixed_volume(self.supports, max_work=MAX_WORK), None)
+        except polytopes.MixedVolumeError as error:
+            return PolyhedralCount(volume, None, f"not computed: {error}")
 
     def _by_layers(self) -> GroupedCount:
         """One group against one for each layer, from the layers' degrees, by a saddle point."""

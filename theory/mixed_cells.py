@@ -8,16 +8,19 @@ import numba
 import numpy as np
 
 LIFT = 2**24  # random heights lie in [0, 2 * LIFT)
-DONE, TIE, OVERFLOW, WRONG = range(4)
+DONE, TIE, OVERFLOW, WRONG, SPENT = range(5)
 _SMALL = 2.0**31  # products of two numbers below it fit in 64 bits
 _LARGE = 2.0**60
 
 
 @numba.njit(cache=True)
 def flip(
-    edges: np.ndarray, points: np.ndarray, first: np.ndarray, heights: np.ndarray, speeds: np.ndarray
+    edges: np.ndarray, points: np.ndarray, first: np.ndarray, heights: np.ndarray, speeds: np.ndarray, budget: float
 ) -> tuple[int, np.ndarray]:
-    """Follow every cell to the end of the ray; a row of the answer is edges, normal, its derivative, volume."""
+    """Follow every cell to the end of the ray; a row of the answer is edges, normal, its derivative, volume.
+
+    budget: multiplications, roughly, that may be spent.
+    """
     n = points.shape[1]
     stack = np.concatenate((edges, np.empty((len(edges) + 64, n, 2), np.int64)))
     top, count = len(edges), 0
@@ -30,6 +33,9 @@ def flip(
         cell = stack[top].copy()
         determinant = _invert(cell, points, first, inverse)
         while True:
+            budget -= points.size + 2 * n**2
+            if budget < 0:
+                return SPENT, out[:0]
             size = _normals(cell, first, heights, speeds, inverse, normal, drift)
             if determinant == 0 or n * size * widest + determinant * highest > _LARGE:
                 return OVERFLOW, out[:0]

@@ -14,6 +14,7 @@ Source: the bistellar flips are those of A. Jensen, Tropical homotopy continuati
 for zeros with zero coordinates B. Huber and B. Sturmfels, Bernstein's theorem in affine space (1997).
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -28,7 +29,7 @@ _ATTEMPTS = 20  # with new heights, when two events of one cell coincide
 
 
 class MixedVolumeError(ArithmeticError):
-    """The cells do not add up, or their integers leave 64 bits: a result that must not be used."""
+    """No result: the integers left 64 bits, the work went over its budget, or the cells did not add up."""
 
 
 @dataclass(frozen=True)
@@ -53,42 +54,43 @@ class MixedSubdivision:
         return sum(self.volumes.tolist())
 
 
-def mixed_volume(supports: Sequence[np.ndarray], seed: int = 0) -> int:
+def mixed_volume(supports: Sequence[np.ndarray], seed: int = 0, max_work: float = math.inf) -> int:
     """The mixed volume of n supports (m_i, n): the number of zeros in the torus (C without 0)^n, generically.
 
     It bounds the isolated zeros without zero coordinates of every system with these supports, with multiplicity.
-    Raises ValueError for supports of other shapes, MixedVolumeError where 64-bit integers do not suffice.
+    max_work: multiplications (about 10^9 a second) after which to give up, for each support that enters
+    Raises ValueError for supports of other shapes; MixedVolumeError where max_work or 64-bit integers do not suffice.
     Source: Bernstein, Kushnirenko, Khovanskii.
     """
-    return mixed_subdivision(supports, seed).volume
+    return mixed_subdivision(supports, seed, max_work).volume
 
 
-def stable_mixed_volume(supports: Sequence[np.ndarray], seed: int = 0) -> int:
+def stable_mixed_volume(supports: Sequence[np.ndarray], seed: int = 0, max_work: float = math.inf) -> int:
     """A bound for the isolated zeros in all of C^n, with multiplicity; supports (m_i, n) with exponents >= 0.
 
     The origin is added to every support, one higher than the rest; counted are the cells whose inner normal has no
-    negative entry.
+    negative entry. Raises as `mixed_volume` does, and ValueError for negative exponents.
     Source: Huber and Sturmfels (1997), Theorem 2.1.
     """
     arrays = _checked(supports)
     if any(array.min() < 0 for array in arrays):
         raise ValueError("a stable mixed volume needs exponents that are not negative")
-    reduced = [_without_midpoints(array) for array in arrays]
+    reduced = _without_midpoints(arrays)
     n = len(reduced)
     lacking = [array.any(axis=1).all() for array in reduced]
     if not any(lacking):
-        return mixed_subdivision(reduced, seed).volume
+        return mixed_subdivision(reduced, seed, max_work).volume
     extended = [
         np.vstack([array, np.zeros((1, n), np.int64)]) if new else array
         for array, new in zip(reduced, lacking, strict=True)
     ]
 
     def attempt(rng: np.random.Generator) -> int:
-        start = _subdivide(extended, rng)
+        start = _subdivide(extended, rng, max_work)
         speeds = [np.zeros(len(array), np.int64) for array in extended]
         for speed, new in zip(speeds, lacking, strict=True):
             speed[-1] = int(new)
-        _, _, drift, volumes = _follow(start.edges, extended, start.heights, speeds)
+        _, _, drift, volumes = _follow(start.edges, extended, start.heights, speeds, max_work)
         if sum(volumes.tolist()) != start.volume:
             raise MixedVolumeError("the cells of the lifted origins do not fill the volume they must fill")
         return sum(volumes[(drift >= 0).all(axis=1)].tolist())
@@ -96,13 +98,13 @@ def stable_mixed_volume(supports: Sequence[np.ndarray], seed: int = 0) -> int:
     return _retry(attempt, seed)
 
 
-def mixed_subdivision(supports: Sequence[np.ndarray], seed: int = 0) -> MixedSubdivision:
+def mixed_subdivision(supports: Sequence[np.ndarray], seed: int = 0, max_work: float = math.inf) -> MixedSubdivision:
     """All mixed cells of n supports (m_i, n) under a random lifting: what `mixed_volume` adds up.
 
     Raises as `mixed_volume` does.
     """
-    reduced = [_without_midpoints(array) for array in _checked(supports)]
-    return _retry(lambda rng: _subdivide(reduced, rng), seed)
+    reduced = _without_midpoints(_checked(supports))
+    return _retry(lambda rng: _subdivide(reduced, rng, max_work), seed)
 
 
 # ---- supports
@@ -122,17 +124,22 @@ def _checked(supports: Sequence[np.ndarray]) -> list[np.ndarray]:
     return [np.unique(array, axis=0).astype(np.int64) for array in arrays]
 
 
-def _without_midpoints(array: np.ndarray) -> np.ndarray:
-    """The points that are no mid-point of two others: all vertices are among them, so the hull stays."""
-    doubled = {tuple(row): k for k, row in enumerate((2 * array).tolist())}
-    keep = np.ones(len(array), dtype=bool)
-    rows = array.tolist()
-    for k, a in enumerate(rows):
-        for b in rows[k + 1 :]:
-            middle = doubled.get(tuple(map(int.__add__, a, b)))
-            if middle is not None:
-                keep[middle] = False
-    return array[keep]
+def _without_midpoints(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The points of each support that are no mid-point of two others: all vertices are among them, the hull stays."""
+    known: dict[bytes, np.ndarray] = {}  # the equations of a network share one support
+    for array in arrays:
+        if array.tobytes() in known:
+            continue
+        rows = array.tolist()
+        doubled = {tuple(2 * x for x in row): k for k, row in enumerate(rows)}
+        keep = np.ones(len(array), dtype=bool)
+        for k, a in enumerate(rows):
+            for b in rows[k + 1 :]:
+                middle = doubled.get(tuple(map(int.__add__, a, b)))
+                if middle is not None:
+                    keep[middle] = False
+        known[array.tobytes()] = array[keep]
+    return [known[array.tobytes()] for array in arrays]
 
 
 # ---- the supports, one after the other
@@ -152,7 +159,7 @@ class _Tie(Exception):
     """Two events of one cell at one moment: this lifting is not generic enough."""
 
 
-def _subdivide(supports: Sequence[np.ndarray], rng: np.random.Generator) -> MixedSubdivision:
+def _subdivide(supports: Sequence[np.ndarray], rng: np.random.Generator, max_work: float) -> MixedSubdivision:
     n = len(supports)
     simplex = np.vstack([np.zeros((1, n), np.int64), np.eye(n, dtype=np.int64)])
     current = [simplex] * n
@@ -170,7 +177,7 @@ def _subdivide(supports: Sequence[np.ndarray], rng: np.random.Generator) -> Mixe
         heights[k] = np.concatenate([degrees[k] * heights[k], rng.integers(0, LIFT, len(support))])
         speeds = [np.zeros(len(array), np.int64) for array in current]
         speeds[k][: n + 1] = 1
-        edges, normals, _, volumes = _follow(edges, current, heights, speeds)
+        edges, normals, _, volumes = _follow(edges, current, heights, speeds, max_work)
         if sum(volumes.tolist()) != degrees[k] * volume:
             raise MixedVolumeError(f"the cells of support {k + 1} do not fill the volume they must fill")
         own = (edges[:, k] > n).all(axis=1)
@@ -182,7 +189,11 @@ def _subdivide(supports: Sequence[np.ndarray], rng: np.random.Generator) -> Mixe
 
 
 def _follow(
-    edges: np.ndarray, supports: Sequence[np.ndarray], heights: Sequence[np.ndarray], speeds: Sequence[np.ndarray]
+    edges: np.ndarray,
+    supports: Sequence[np.ndarray],
+    heights: Sequence[np.ndarray],
+    speeds: Sequence[np.ndarray],
+    max_work: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The cells at the end of the ray heights + t speeds, from those at its beginning.
 
@@ -193,11 +204,13 @@ def _follow(
     if len(edges) == 0:
         none = np.zeros((0, len(supports)), np.int64)
         return edges, none, none, np.zeros(0, np.int64)
-    state, table = mixed_cells.flip(edges, points, first, np.concatenate(heights), np.concatenate(speeds))
+    state, table = mixed_cells.flip(edges, points, first, np.concatenate(heights), np.concatenate(speeds), max_work)
     if state == mixed_cells.TIE:
         raise _Tie
     if state == mixed_cells.OVERFLOW:
         raise MixedVolumeError("the determinants of these supports leave 64-bit integers")
+    if state == mixed_cells.SPENT:
+        raise MixedVolumeError(f"the mixed cells take more work than max_work = {max_work:g} allows")
     n = len(supports)
     cells, normals, drifts = table[:, : 2 * n], table[:, 2 * n : 3 * n], table[:, 3 * n : 4 * n]
     if state == mixed_cells.WRONG or len(np.unique(cells, axis=0)) < len(cells):

@@ -9,12 +9,19 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from theory.architectures import NetworkShape, Overparametrisation
-from theory.counted_equations import MAX_DIGITS, MAX_UNKNOWNS, CountedEquations, GroupedCount, Partition
+from theory.architectures import NetworkShape
+from theory.counted_equations import (
+    MAX_DIGITS,
+    MAX_UNKNOWNS,
+    CountedEquations,
+    GroupedCount,
+    Partition,
+    PolyhedralCount,
+)
 from theory.systems import PolynomialSystem
 
 if TYPE_CHECKING:
@@ -31,33 +38,45 @@ class Bounds:
     the degree of the zero set. More: those of as many generic combinations as there are unknowns.
 
     n_equations, n_unknowns: of the system as given
-    degree_counts: ((degree, number of equations of this degree), ...)
+    degrees: ((degree, number of equations of this degree), ...)
     bezout: the product of the degrees
     paper_bezout: l^(N d), the paper's count for networks; None for other systems
     shub_smale: the paper's l^(N d / 2) for networks; otherwise the square root of bezout, the mean number of real zeros
         of Kostlan's random systems of these degrees
-    overparametrisation: None where no network is known
+    n_data, n_outputs: N and m; None where no network is known
     notes: what was counted, and how, in sentences
     An integer that is no integer, or too long to write out, is None; its log2 is always there.
     """
 
     n_equations: int
     n_unknowns: int
-    degree_counts: tuple[tuple[int, int], ...]
+    degrees: tuple[tuple[int, int], ...]
     bezout: int | None
     log2_bezout: float
     paper_bezout: int | None
     log2_paper_bezout: float | None
     shub_smale: int | None
     log2_shub_smale: float
-    overparametrisation: Overparametrisation | None
+    n_data: int | None
+    n_outputs: int | None
     notes: tuple[str, ...]
     _equations: CountedEquations = field(repr=False, compare=False)
 
     @property
-    def degrees(self) -> tuple[int, ...]:
-        """The degree of each equation, the highest first."""
-        return tuple(degree for degree, count in self.degree_counts for _ in range(count))
+    def n_equations_all_outputs(self) -> int | None:
+        """N*m: the equations that fitting every output to a number takes."""
+        return self.n_data * self.n_outputs if self.n_data and self.n_outputs else None
+
+    @property
+    def overparametrised_per_image(self) -> bool | None:
+        """K > N: more weights than images, the paper's count of one equation for each image."""
+        return self.n_unknowns > self.n_data if self.n_data else None
+
+    @property
+    def overparametrised_all_outputs(self) -> bool | None:
+        """K > N*m: more weights than numbers to fit."""
+        equations = self.n_equations_all_outputs
+        return self.n_unknowns > equations if equations else None
 
     # ---- by groups of unknowns
 
@@ -87,18 +106,18 @@ class Bounds:
     # ---- by Newton polytopes
 
     @cached_property
+    def _polyhedral(self) -> PolyhedralCount:
+        return self._equations.polyhedral()
+
+    @property
     def mixed_volume(self) -> int | None:
-        """Bernstein's bound for zeros without zero coordinates; None where `size_limit` says so."""
-        from theory import polytopes
+        """Bernstein's bound for zeros without zero coordinates; None where `mixed_volume_limit` says why."""
+        return self._polyhedral.mixed_volume
 
-        return None if self.size_limit else polytopes.mixed_volume(self._equations.supports)
-
-    @cached_property
+    @property
     def stable_mixed_volume(self) -> int | None:
-        """Huber's and Sturmfels' bound for all zeros in C^n; None where `size_limit` says so."""
-        from theory import polytopes
-
-        return None if self.size_limit else polytopes.stable_mixed_volume(self._equations.supports)
+        """Huber's and Sturmfels' bound for all zeros in C^n; None where `mixed_volume_limit` says why."""
+        return self._polyhedral.stable_mixed_volume
 
     @property
     def log2_mixed_volume(self) -> float | None:
@@ -109,27 +128,9 @@ class Bounds:
         return log2(self.stable_mixed_volume)
 
     @property
-    def size_limit(self) -> str | None:
-        """Why the mixed volumes are None; None where they are not."""
-        return self._equations.size_limit
-
-    def to_dict(self) -> dict[str, Any]:
-        """All numbers by their names; computes those that were not asked for yet."""
-        names = (
-            "n_equations n_unknowns degree_counts bezout log2_bezout multihomogeneous log2_multihomogeneous partition "
-            "partition_search mixed_volume log2_mixed_volume stable_mixed_volume log2_stable_mixed_volume size_limit "
-            "paper_bezout log2_paper_bezout shub_smale log2_shub_smale notes"
-        )
-        result = {name: getattr(self, name) for name in names.split()}
-        over = self.overparametrisation
-        result["overparametrisation"] = None if over is None else {
-            name: getattr(over, name)
-            for name in (
-                "n_data", "n_outputs", "n_parameters", "n_equations_per_image", "per_image",
-                "n_equations_all_outputs", "all_outputs",
-            )
-        }  # fmt: skip
-        return result
+    def mixed_volume_limit(self) -> str | None:
+        """Why a mixed volume is None; None where both are there."""
+        return self._polyhedral.limit
 
 
 def bounds(
@@ -170,7 +171,7 @@ def _bounds(
     degrees: Counter[int],
     n_unknowns: int,
     paper: tuple[NetworkShape, int] | None,
-    over: Overparametrisation | None,
+    data: tuple[int | None, int | None],
     notes: tuple[str, ...],
 ) -> Bounds:
     """The cheap numbers; paper: a shape and N where the paper's count applies."""
@@ -193,75 +194,75 @@ def _bounds(
     return Bounds(
         n_equations=sum(degrees.values()),
         n_unknowns=n_unknowns,
-        degree_counts=ordered,
+        degrees=ordered,
         bezout=bezout,
         log2_bezout=float(log_bezout),
         paper_bezout=paper_bezout,
         log2_paper_bezout=log_paper,
         shub_smale=root if root is not None and root * root == square else None,
         log2_shub_smale=log_square / 2,
-        overparametrisation=over,
-        notes=_shape_notes(sum(degrees.values()), n_unknowns) + notes,
+        n_data=data[0],
+        n_outputs=data[1],
+        notes=_square_notes(sum(degrees.values()), n_unknowns) + notes,
         _equations=equations,
     )
 
 
 def _of_system(system: PolynomialSystem, partition: Sequence[Sequence[str]] | None) -> Bounds:
-    network = system.network
-    shape, paper, over = None, None, None
+    shape, paper = None, None
+    data: tuple[int | None, int | None] = (None, None)
     notes: tuple[str, ...] = ()
+    network = system.network
     if network is not None:
         shape = NetworkShape.of(network.network)
-        over = Overparametrisation(len(network.inputs), shape.n_outputs, shape.n_parameters)
+        data = (len(network.inputs), shape.n_outputs)
         if network.kind == "interpolation":
             paper = (shape, len(network.inputs))
-            notes = _network_notes(shape, over, max(network.degrees), per_image=False)
+            notes = _network_notes(shape, len(network.inputs), max(network.degrees), "all N*m equations")
         else:
             notes = ("The equations are those of the critical points: every weight gives one.",)
-    return _bounds(
-        CountedEquations(system, shape, partition), Counter(system.degrees), system.n_unknowns, paper, over, notes
-    )
+    equations = CountedEquations(system, shape, partition)
+    return _bounds(equations, Counter(system.degrees), system.n_unknowns, paper, data, notes)
 
 
 def _of_network(
     network: "PolynomialNetwork | NetworkShape", n_data: int, partition: Sequence[Sequence[str]] | None
 ) -> Bounds:
+    system = None
     if isinstance(network, NetworkShape):
-        shape, system, degree = network, None, network.degree_in_weights
+        shape, degree = network, network.degree_in_weights
     else:
         shape, degree = NetworkShape.of(network), max(network.degree_in_weights)
-        system = None
         if shape.n_outputs == 1 and n_data <= shape.n_parameters <= MAX_UNKNOWNS:
-            rng = np.random.default_rng(0)
-            data = rng.integers(1, _GENERIC, (n_data, network.n_inputs + 1))
+            data = np.random.default_rng(0).integers(1, _GENERIC, (n_data, network.n_inputs + 1))
             system = network.interpolation_system(data[:, 1:], data[:, 0])
-    over = Overparametrisation(n_data, shape.n_outputs, shape.n_parameters)
-    notes = _network_notes(shape, over, degree, per_image=True)
+    notes = _network_notes(shape, n_data, degree, "one equation for each input, as in the paper")
     equations = CountedEquations(system, shape, partition, n_data)
-    return _bounds(equations, Counter({degree: n_data}), shape.n_parameters, (shape, n_data), over, notes)
+    paper, outputs = (shape, n_data), (n_data, shape.n_outputs)
+    return _bounds(equations, Counter({degree: n_data}), shape.n_parameters, paper, outputs, notes)
 
 
 # ---- what is said about them
 
 
-def _shape_notes(n_equations: int, n_unknowns: int) -> tuple[str, ...]:
+def _square_notes(n_equations: int, n_unknowns: int) -> tuple[str, ...]:
     if n_equations < n_unknowns:
         return (
-            f"Fewer equations ({n_equations:,}) than unknowns ({n_unknowns:,}): its zeros form sets of "
-            f"dimension {n_unknowns - n_equations:,} or more, or there are none; the bounds count what as many generic "
-            "affine equations leave of them.",
+            f"Fewer equations ({n_equations:,}) than unknowns ({n_unknowns:,}): its zeros form sets of dimension "
+            f"{n_unknowns - n_equations:,} or more, or there are none; the bounds count what as many generic affine "
+            "equations leave of them.",
         )
     if n_equations > n_unknowns:
         return (
-            f"More equations ({n_equations:,}) than unknowns ({n_unknowns:,}): generically there is no zero; the "
+            f"More equations ({n_equations:,}) than unknowns ({n_unknowns:,}): generically without a zero; the "
             "bounds are those of as many generic combinations as there are unknowns.",
         )
     return ()
 
 
-def _network_notes(shape: NetworkShape, over: Overparametrisation, degree: int, per_image: bool) -> tuple[str, ...]:
+def _network_notes(shape: NetworkShape, n_data: int, degree: int, counted: str) -> tuple[str, ...]:
     notes = []
-    layers, n, m, k = shape.nonlinear_degrees, over.n_data, over.n_outputs, over.n_parameters
+    layers, k, n, m = shape.nonlinear_degrees, shape.n_parameters, n_data, shape.n_outputs
     theirs = math.prod(layers)
     if theirs != degree:
         power = f"l^d = {layers[0]}^{len(layers)} = {theirs}" if len(set(layers)) == 1 else f"{theirs}"
@@ -271,16 +272,14 @@ def _network_notes(shape: NetworkShape, over: Overparametrisation, degree: int, 
             "nonlinear layers of degree l and a linear output."
         )
     if m == 1:
-        relation = "more" if over.per_image else "not more"
-        notes.append(f"Weights K = {k:,}, equations N = {n:,}: {relation} weights than equations.")
+        notes.append(f"Weights K = {k:,}, equations N = {n:,}: K is {_compare(k, n)} N.")
     else:
-        used = "one equation for each input, as in the paper" if per_image else "all N*m equations"
         notes.append(
-            f"Counted here: {used}. By the paper's count K = {k:,} weights are {_compare(k, n)} N = {n:,} equations; "
-            f"fitting all m = {m} outputs takes N*m = {n * m:,} equations, and K is {_compare(k, n * m)} that."
+            f"Counted here: {counted}. By the paper's count K = {k:,} weights are {_compare(k, n)} N = {n:,} "
+            f"equations; fitting all m = {m} outputs takes N*m = {n * m:,} equations, and K is {_compare(k, n * m)} that."
         )
     return (*notes, *shape.notes)
 
 
 def _compare(weights: int, equations: int) -> str:
-    return "more than" if weights > equations else "as many as" if weights == equations else "fewer than"
+    return "more than" if weights > equations else "as much as" if weights == equations else "less than"
