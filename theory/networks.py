@@ -14,10 +14,14 @@ from theory.layers import Activate, Dense, Layer, join
 from theory.network_equations import NetworkEquations
 from theory.polynomials import gaussian
 from theory.rings import finite_array, ring_array, ring_number
+from theory.symmetries import Symmetries, symmetries
 from theory.systems import PolynomialSystem
+from theory.torch_modules import from_module, to_module
 
 if TYPE_CHECKING:
     import sympy as sp
+
+    from theory.neurovarieties import Neurovariety
 
 
 @dataclass(frozen=True, init=False)
@@ -215,6 +219,53 @@ class PolynomialNetwork:
         entries = [e if isinstance(e, sp.Basic) and not e.is_number else ring_number(gaussian(e), sp.S.One) for e in x]
         outputs = self.forward(ring_array(self.parameters), ring_array(entries)[None])[-1][0]
         return outputs[0] if self.n_outputs == 1 else tuple(outputs)
+
+    # ---- torch
+
+    def to_torch(self, w: Any) -> Any:
+        """The network with real weights w (K,) as a torch Sequential in float64; its parameters() are w in order.
+
+        Raises ValueError for weights of another shape, complex ones and NaN.
+        """
+        array = self._weights(w)
+        if array.ndim != 1 or np.iscomplexobj(array):
+            raise ValueError(f"to_torch takes real weights of shape ({self.n_parameters},), got {array.shape}")
+        return to_module(self.layers, self.slices, array)
+
+    @classmethod
+    def from_torch(cls, module: Any) -> "PolynomialNetwork":
+        """The network that a torch module computes; its weights (K,) are kept in `weights`.
+
+        The module: Linear layers and modules with a PolynomialActivation as attribute `activation` (such as `to_torch`
+        makes), applied in the order in which they are registered; this is checked at a random input.
+        Raises TypeError for other modules, ValueError where the check fails.
+        """
+        import torch
+
+        layers, weights = from_module(module)
+        network = cls.from_layers(layers)
+        object.__setattr__(network, "weights", weights)
+        kind = next(module.parameters())
+        x = torch.tensor(np.random.default_rng(0).uniform(-0.5, 0.5, (3, network.n_inputs)))
+        with torch.no_grad():
+            outputs = module(x.to(kind)).cpu().to(torch.float64).numpy()
+        expected = network.evaluate(weights, x.numpy())
+        scale = 1 + np.abs(expected).max()
+        if outputs.shape != expected.shape or np.abs(outputs - expected).max() > 1e-3 * scale:  # float32 is allowed
+            raise ValueError("this module does not apply its layers one after the other in the order of registration")
+        return network
+
+    # ---- what it can be, and what leaves it the same
+
+    def symmetries(self) -> Symmetries:
+        """Its symmetries: `permutation_order`, `rescalings`, `tangents(w)`, `dimension`."""
+        return symmetries(self)
+
+    def neurovariety(self, seed: int = 0) -> "Neurovariety":
+        """The dimension of the set of functions it can be, by exact rank; see `theory.neurovarieties`."""
+        from theory.neurovarieties import neurovariety
+
+        return neurovariety(self, seed)
 
     # ---- equations
 
