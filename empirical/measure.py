@@ -1,4 +1,4 @@
-"""What is measured on a trained network: its Jacobian, the Hessian of its squared error, what enters its activations."""
+"""What is measured on a trained net: its Jacobian, the Hessian of its squared error, what enters its activations."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -22,7 +22,8 @@ class _Polynomial(torch.autograd.Function):
 
     @staticmethod
     def forward(z: torch.Tensor, activation: PolynomialActivation) -> torch.Tensor:
-        return activation(z) if activation.interval is None else _clenshaw(z, activation)
+        value = activation(z) if activation.interval is None else _clenshaw(z, activation)
+        return value.clone() if value is z else value  # the identity: torch wants a new tensor
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[torch.Tensor, PolynomialActivation], output: torch.Tensor) -> None:

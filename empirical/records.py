@@ -127,7 +127,7 @@ def load(path: str | Path) -> Run:
         raise RecordError(f"{path} holds no finished run: config.json and claim.json were looked for; run it first")
     try:
         config = json.loads((path / "config.json").read_text())
-        table = pd.read_csv(path / "metrics.csv", float_precision="round_trip")
+        table = pd.read_csv(path / "metrics.csv")
         claim = _claim((path / "claim.json").read_text())
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]

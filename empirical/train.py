@@ -3,10 +3,11 @@
 The data are one tensor on the device, sliced there: a loader adds seconds to an epoch whose images lie in memory.
 """
 
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import torch
@@ -25,6 +26,7 @@ class TrainConfig:
     epochs: passes over the data, of one step each in batch descent
     batch: examples a step (what is left over is spread over the steps), or None: all of them, batch descent
     rate: step size; noise: standard deviation of the Gaussian noise added to each weight after each step (SGDL)
+    every: epochs from one look at loss and error to the next; the last epoch is always looked at
     loss: cross entropy of labels, or the mean over all N*m output entries of the squared error
     seed: of the order of the examples and of the noise
     """
@@ -33,12 +35,14 @@ class TrainConfig:
     batch: int | None = 100
     rate: float = 0.01
     noise: float = 0.0
+    every: int = 1
     loss: Literal["cross-entropy", "square"] = "cross-entropy"
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.epochs < 0 or (self.batch is not None and self.batch < 1) or self.rate <= 0 or self.noise < 0:
-            raise ValueError(f"epochs and noise must be >= 0, batch >= 1, rate > 0; got {self}")
+        least = min(self.batch if self.batch is not None else 1, self.every)
+        if self.epochs < 0 or least < 1 or self.rate <= 0 or self.noise < 0:
+            raise ValueError(f"epochs and noise must be >= 0, batch and every >= 1, rate > 0; got {self}")
         if self.loss not in ("cross-entropy", "square"):
             raise ValueError(f'unknown loss {self.loss!r}: choose "cross-entropy" or "square"')
 
@@ -56,7 +60,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class History:
-    """The epochs that were finished, epoch 0 (before training) first; stopped: why it ended early, else None."""
+    """The epochs that were looked at, epoch 0 (before training) first; stopped: why it ended early, else None."""
 
     epochs: tuple[Epoch, ...]
     steps: int
@@ -76,40 +80,57 @@ def train(
 ) -> History:
     """Train the model in place and return what was seen after each epoch.
 
-    A loss that is not finite ends the training: the model gets back the weights it had after the last good epoch, and
+    A loss that is not finite ends the training: the model gets back the weights it had at the last look, and
     `History.stopped` names the step. The same seed gives the same bits on a CPU with the same number of threads.
     """
     model.to(device)
     train_x, test_x = (_placed(inputs, model, device) for inputs in (data.train_inputs, data.test_inputs))
     train_y, test_y = data.train_labels.to(device), data.test_labels.to(device)
-    criterion = _criterion(config.loss)
-    optimiser = torch.optim.SGD(model.parameters(), lr=config.rate)
     generator = torch.Generator().manual_seed(config.seed)
 
     def look(epoch: int) -> Epoch:
         seen = (*evaluate(model, train_x, train_y, config.loss), *evaluate(model, test_x, test_y, config.loss))
         return Epoch(epoch, *seen)
 
+    reestimate_batchnorm(model, train_x)  # else the untrained net is looked at with the statistics of nothing
     epochs, steps = [look(0)], 0
     good = _snapshot(model)
     for epoch in range(1, config.epochs + 1):
-        model.train()
-        for some in _batches(len(train_x), config.batch, generator):
-            some = some.to(device)
-            loss = criterion(model(train_x[some]), train_y[some])
-            if not loss.isfinite():
-                model.load_state_dict(good)
-                return History(tuple(epochs), steps, _not_finite(steps + 1, epoch, config))
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            _add_noise(model, config.noise, generator)
-            steps += 1
-        epochs.append(look(epoch))
+        done, finite = _pass(model, train_x, train_y, config, generator)
+        steps += done
+        if finite and epoch % config.every and epoch < config.epochs:
+            continue
+        seen = look(epoch) if finite else None
+        if seen is None or not math.isfinite(seen.train_loss):
+            model.load_state_dict(good)
+            return History(tuple(epochs), steps, _not_finite(steps, epochs[-1].epoch, config))
+        epochs.append(seen)
         good = _snapshot(model)
         if progress is not None:
-            progress(epoch, config.epochs, f"training error {epochs[-1].train_error:.3f}")
+            progress(epoch, config.epochs, f"training loss {seen.train_loss:.4g}")
     return History(tuple(epochs), steps)
+
+
+def _pass(
+    model: nn.Module,
+    inputs: torch.Tensor,
+    labels: torch.Tensor,
+    config: TrainConfig,
+    generator: torch.Generator,
+) -> tuple[int, bool]:
+    """One epoch: the number of steps taken, and whether the loss was finite at each."""
+    model.train()
+    criterion = _criterion(config.loss)
+    steps = 0
+    for some in _batches(len(inputs), config.batch, generator):
+        chosen = some.to(inputs.device)
+        loss = criterion(model(inputs[chosen]), labels[chosen])
+        if not loss.isfinite():
+            return steps, False
+        loss.backward()
+        _step(model, config, generator)
+        steps += 1
+    return steps, True
 
 
 def train_each(
@@ -169,6 +190,26 @@ def evaluate(
     return total.item() / len(labels), 1 - right.item() / len(labels)
 
 
+@torch.no_grad()
+def reestimate_batchnorm(model: nn.Module, inputs: torch.Tensor, chunk: int = 500) -> None:
+    """Set the statistics that batch normalisation evaluates with to those of these inputs, at the weights as they are.
+
+    To be done before weights that training did not reach (the start, averages, perturbations) are evaluated.
+    """
+    layers = [m for m in model.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+    if not layers:
+        return
+    usual = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # the mean over all chunks
+    model.train()
+    for some in inputs.tensor_split(max(1, len(inputs) // chunk)):
+        model(some)
+    for layer, momentum in zip(layers, usual, strict=True):
+        layer.momentum = momentum
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Within it torch computes with one thread: sums then have one order, whatever the machine."""
@@ -211,25 +252,26 @@ def _criterion(loss: str, reduction: str = "mean") -> nn.Module:
     return nn.CrossEntropyLoss(reduction=reduction) if loss == "cross-entropy" else nn.MSELoss(reduction=reduction)
 
 
-def _add_noise(model: nn.Module, spread: float, generator: torch.Generator) -> None:
-    if spread == 0:
-        return
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight.add_(
-                torch.randn(weight.shape, generator=generator, dtype=weight.dtype).to(weight.device), alpha=spread
-            )
+@torch.no_grad()
+def _step(model: nn.Module, config: TrainConfig, generator: torch.Generator) -> None:
+    """One step down the gradient, plus noise. By hand: making a torch optimiser costs 1.5 s the first time."""
+    for weight in model.parameters():
+        if weight.grad is not None:
+            weight.sub_(weight.grad, alpha=config.rate)
+            weight.grad = None
+        if config.noise:
+            noise = torch.randn(weight.shape, generator=generator, dtype=weight.dtype)
+            weight.add_(noise.to(weight.device), alpha=config.noise)
 
 
 def _snapshot(model: nn.Module) -> dict[str, torch.Tensor]:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
-def _not_finite(step: int, epoch: int, config: TrainConfig) -> str:
-    halved = replace(config, rate=config.rate / 2).rate
+def _not_finite(step: int, kept: int, config: TrainConfig) -> str:
     return (
-        f"the loss was not finite at step {step} (epoch {epoch}): weights are those after epoch {epoch - 1}; "
-        f"try rate {halved:g}, or an activation that stays bounded where its inputs lie"
+        f"the loss was not finite after step {step}; the weights are those after epoch {kept}; "
+        f"try rate {config.rate / 2:g}, or an activation that stays bounded where its inputs lie"
     )
 
 

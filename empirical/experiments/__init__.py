@@ -91,6 +91,8 @@ def check_request(id: str, preset: str, data: Any = None, device: str = "auto") 
     if preset not in module.PRESETS:
         raise ValueError(f"unknown preset {preset!r} for {id}: choose {', '.join(module.PRESETS)}")
     _device(device)
+    if isinstance(data, tuple | list) and len(data) != 2:
+        raise ValueError(f"data given as arrays must be a pair (X, Y), got {len(data)} of them")
     if _is_folder(data) and not Path(data).is_dir():
         raise ValueError(
             f"data folder {str(data)!r} does not exist; give a folder, (X, Y) or one of {', '.join(NAMES)}"
@@ -136,7 +138,8 @@ def _data(config: Any, data: Any, seed: int) -> "Data | None":
     if not hasattr(config, "data"):
         return None
     if isinstance(data, tuple | list):
-        return from_arrays(*data, seed=seed)
+        inputs, labels = data
+        return from_arrays(inputs, labels, seed=seed)
     if _is_folder(data):
         wanted = "cifar10" if config.data in WITHOUT_FILES else config.data
         return load_data(wanted, root=data, subset=config.subset, seed=seed)
