@@ -31,7 +31,7 @@ def ring_number(number: Fraction | GaussianRational, sample: Any) -> Any:
 
 
 def _complex_ring_number(number: GaussianRational, sample: Any) -> Any:
-    if isinstance(sample, Polynomial | GaussianRational):
+    if isinstance(sample, Polynomial | GaussianRational) or getattr(sample, "takes_gaussian_rationals", False):
         return number
     module = type(sample).__module__
     if module.startswith("sympy"):

@@ -84,7 +84,7 @@ def _cores() -> int:
 def _in_processes(
     job: Job, points: Sequence[Point], workers: int, progress: Progress | None, before: int
 ) -> list[Box | str]:
-    """Processes of their own rather than forks or pools: safe beside threads, no guard needed in the caller's script."""
+    """Fresh processes, not forks or a pool: safe beside threads, and the caller's script needs no guard."""
     size = max(_BATCH, -(-len(points) // (4 * workers)))
     chunks = [points[k : k + size] for k in range(0, len(points), size)]
     answers: dict[int, list[Box | str]] = {}

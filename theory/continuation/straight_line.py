@@ -53,6 +53,7 @@ class _Node:
     """A register of a recorder, as an element of a ring: what a forward pass is run on to record it."""
 
     __slots__ = ("recorder", "register")
+    takes_gaussian_rationals = True  # theory.rings then hands over complex data unrounded
 
     def __init__(self, recorder: "_Recorder", register: int) -> None:
         self.recorder, self.register = recorder, register

@@ -1,0 +1,151 @@
+"""An independent checker of written certificates: exact fractions only, nothing shared with the search behind them.
+
+A certificate holds equations F as text and, for each point x, a box |Re(z_k - x_k)|, |Im(z_k - x_k)| <= r_k and a
+matrix Y. Where `_contracts` holds, z - Y F(z) maps the box into itself and contracts it: F has exactly one zero there
+(Banach), and its Jacobian J is regular all over. If F and x are real, so is the zero: its conjugate lies in the same
+box. Coordinates without radius are constants; with m equations in K unknowns the zeros then form a manifold of
+dimension K - m around that zero (implicit functions). Distinct means that the box meets no other box of the file.
+Source: R. Krawczyk, Computing 4 (1969) 187-201; P. Breiding, K. Rose, S. Timme, arXiv:2011.05000, for complex boxes.
+"""
+
+import json
+import re
+from fractions import Fraction as Q
+from math import isqrt, prod
+from typing import Any
+
+_TERM = re.compile(
+    r"(\s*((?:[+-]\s*)*)(?:\((\S+) ([+-]) (\S+?)\*i\)|(\d[\d/]*))?(?:\*(?=[A-Za-z_]))?([A-Za-z_][\w^*]*)?)"
+)
+
+
+class _Complex:
+    def __init__(self, re: Q | int, im: Q | int = 0) -> None:
+        self.re, self.im = Q(re), Q(im)
+
+    def __add__(self, other: "_Complex") -> "_Complex":
+        return _Complex(self.re + other.re, self.im + other.im)
+
+    def __mul__(self, other: "_Complex") -> "_Complex":
+        return _Complex(self.re * other.re - self.im * other.im, self.re * other.im + self.im * other.re)
+
+    def __abs__(self) -> Q:  # rounded up by less than 2^-60 of it
+        p, q = (self.re**2 + self.im**2).as_integer_ratio()
+        shift = max(0, 64 + (q.bit_length() - p.bit_length()) // 2)
+        return Q(isqrt((p << 2 * shift) // q) + 1, 2**shift) if p else Q(0)
+
+
+def _dyadic(text: str) -> Q:
+    mantissa, exponent = map(int, text.split("p"))
+    if abs(exponent) > 20_000:
+        raise ValueError(f"an exponent of two beyond 20,000 in {text[:30]!r}")
+    return Q(mantissa) * Q(2) ** exponent
+
+
+def _read(text: str) -> tuple[list[str], list[Any]]:
+    """The unknowns as they appear, and the equations as lists of (coefficient, exponents)."""
+    names: dict[str, None] = {}
+    equations: list[list[Any]] = []
+    for line in text.partition("\n")[2].strip().removesuffix(";").split(";"):
+        found = [match for match in _TERM.findall(line) if match[0]]
+        if (
+            "".join(match[0] for match in found) != line
+            or not all(any(match[2:]) for match in found)
+            or not all(match[1] for match in found[1:])
+        ):
+            raise ValueError(f"not an expanded equation in PHCpack's form: {line[:40]!r}")
+        equations.append([])
+        for _, signs, real, im_sign, imaginary, number, monomial in found:
+            factors = [factor.partition("^") for factor in monomial.split("*") if factor]
+            powers = {name: sum(int(e or 1) for other, _, e in factors if other == name) for name, _, _ in factors}
+            names.update(dict.fromkeys(powers))
+            c = _Complex(Q(real or number or 1), Q(im_sign + imaginary if imaginary else 0))
+            equations[-1].append((c * _Complex((-1) ** signs.count("-")), powers))
+    if names.keys() & {"i", "I"}:
+        raise ValueError("i stands for sqrt(-1): it is no unknown, and only written as (a + b*i)")
+    return list(names), equations
+
+
+def _diff(terms: list[Any], name: str) -> list[Any]:
+    return [(c * _Complex(p[name]), {**p, name: p[name] - 1}) for c, p in terms if p.get(name)]
+
+
+def _at(terms: list[Any], point: dict[str, Any], zero: Any) -> Any:
+    return sum((prod([point[v] for v, e in p.items() for _ in range(e)], start=c) for c, p in terms), zero)
+
+
+def _contracts(equations: list[Any], x: dict[str, _Complex], radius: dict[str, Q], Y: list[list[_Complex]]) -> bool:
+    """|Y F(x)|_k + sum_j |I - Y J(z)|_kj r_j < r_k for each k and all z in the box, real and imaginary parts apart.
+
+    J(z) differs from J(x) by at most what the sum of |terms| grows by when |x_j| grows by 3/2 r_j > sqrt(2) r_j.
+    """
+    inner = {v: abs(value) for v, value in x.items()}
+    outer = {v: size + Q(3, 2) * radius.get(v, 0) for v, size in inner.items()}
+    F = [_at(terms, x, _Complex(0)) for terms in equations]
+    offsets = [sum((y * f for y, f in zip(row, F, strict=True)), _Complex(0)) for row in Y]
+    total = {v: max(abs(d.re), abs(d.im)) for v, d in zip(radius, offsets, strict=True)}
+    for j in radius:
+        slopes = [_diff(terms, j) for terms in equations]
+        sizes = [[(abs(c), p) for c, p in terms] for terms in slopes]
+        J = [_at(terms, x, _Complex(0)) for terms in slopes]
+        growth = [_at(terms, outer, Q(0)) - _at(terms, inner, Q(0)) for terms in sizes]
+        for v, row in zip(radius, Y, strict=True):
+            rest = sum((y * d for y, d in zip(row, J, strict=True)), _Complex(-(v == j)))
+            spread = sum(abs(y) * g for y, g in zip(row, growth, strict=True))
+            total[v] += radius[j] * (abs(rest.re) + abs(rest.im) + Q(3, 2) * spread)
+    return all(total[v] < radius[v] for v in radius)
+
+
+def _box(x: dict[str, _Complex], radius: dict[str, Q]) -> list[tuple[Q, Q]]:
+    parts = [(part, radius.get(v, Q(0))) for v, c in x.items() for part in (c.re, c.im)]
+    return [(part - r, part + r) for part, r in parts]
+
+
+def _check_point(entry: dict[str, Any], names: list[str], equations: list[Any]) -> list[tuple[Q, Q]]:
+    """The box of one point. Raises ValueError for the first claim about it that is not proved."""
+    x = {v: _Complex(*map(_dyadic, pair)) for v, pair in zip(names, entry["midpoint"], strict=True)}
+    radius = {v: _dyadic(r) for v, r in zip(names, entry["radii"], strict=True) if r is not None}
+    if len(radius) != len(equations):
+        raise ValueError(f"{len(radius)} coordinates have a radius, but there are {len(equations)} equations")
+    if not _contracts(equations, x, radius, [[_Complex(*map(_dyadic, y)) for y in row] for row in entry["matrix"]]):
+        raise ValueError("the box is not proved to contain exactly one zero")
+    box = _box(x, radius)
+    real = not any(c.im for terms in equations for c, _ in terms) and not any(c.im for c in x.values())
+    proved = {"real": real, "not real": any(low > 0 or high < 0 for low, high in box[1::2]), "undecided": True}
+    if not proved[entry["reality"]]:
+        raise ValueError(f"the zero is not proved to be {entry['reality']}")
+    given = [_dyadic(part) for pair in entry["point"] for part in pair]
+    far = [max(g - low, high - g) ** 2 for g, (low, high) in zip(given, box, strict=True)]
+    if max(map(sum, zip(far[::2], far[1::2], strict=True))) > _dyadic(entry["distance"]) ** 2:
+        raise ValueError("the zero is not proved to be as near to the given point as claimed")
+    return box
+
+
+def check_certificate(text: str) -> str:
+    """What a written certificate proves, in a sentence.
+
+    Raises ValueError where the text is no certificate, and for the first claim in it that is not proved.
+    """
+    try:
+        data = json.loads(text)
+        names, equations = _read(data["system"])
+        if len(names) - len(equations) != data["dimension"]:
+            raise ValueError(f"the zeros are not of dimension {data['dimension']}")
+        entries = [entry for entry in data["points"] if entry["certified"]]
+        boxes = [_check_point(entry, names, equations) for entry in entries]
+        order = sorted(range(len(boxes)), key=lambda k: boxes[k][0])
+        for place, k in enumerate(order):
+            for other in order[place + 1 :]:
+                if boxes[other][0][0] > boxes[k][0][1]:
+                    break
+                apart = any(a[1] < b[0] or b[1] < a[0] for a, b in zip(boxes[k], boxes[other], strict=True))
+                if not apart and (entries[k]["distinct"] or entries[other]["distinct"]):
+                    raise ValueError("two boxes meet whose zeros are claimed to be distinct")
+    except (KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
+        raise ValueError(f"not a certificate: {type(error).__name__} {error}") from None
+    counts = [f"{sum(e['reality'] == kind for e in entries)} {kind}" for kind in ("real", "not real", "undecided")]
+    around = f", each on a manifold of zeros of dimension {data['dimension']}" if data["dimension"] else ""
+    distinct = sum(map(bool, (entry["distinct"] for entry in entries)))
+    return (
+        f"{len(entries)} regular zeros proved{around}: {', '.join(counts)}; {distinct} proved distinct from all others"
+    )
