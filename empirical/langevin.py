@@ -107,7 +107,7 @@ def step(state: State, kernel: Langevin) -> tuple[State, Info]:
     ratio = -(value - state.value + (back - forth) / (4 * h)) / kernel.temperature
     acceptance = _exp(_minimum(ratio, 0.0))
     if potential.domain.kind == "box":
-        acceptance = acceptance * (abs(position - proposed).sum(-1) == 0)
+        acceptance = acceptance * potential.domain.contains(proposed)  # a proposal beyond a wall is refused
     taken = uniform < acceptance
     position = _where(taken[:, None], position, state.position)
     gradient = _where(taken[:, None], gradient, state.gradient)

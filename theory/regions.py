@@ -30,6 +30,11 @@ class Domain:
         ):
             raise ValueError(f"bounds must be finite with lower < upper, got {self.lower} and {self.upper}")
 
+    def contains(self, points: Any) -> Any:
+        """Whether each of the points (..., D), array or tensor, lies within the bounds: (...) booleans."""
+        sides = (math.inf,) * points.shape[-1]
+        return Box(self.lower or tuple(-v for v in sides), self.upper or sides).contains(points)
+
     def fold(self, points: Any) -> Any:
         """Points (..., D), array or tensor, brought back into the domain: wrapped on a torus, reflected in a box."""
         if self.kind == "space":

@@ -48,7 +48,7 @@ class Config:
 
 PRESETS = {
     "smoke": Config(),
-    "cpu": Config(step_sizes=(0.1, 0.05, 0.025), chains=20_000, time=96.0, records=100, wrong_temperature=1.05),
+    "cpu": Config(step_sizes=(0.2, 0.1, 0.05), chains=20_000, time=96.0, records=100, wrong_temperature=1.05),
     "paper": Config(
         step_sizes=(0.05, 0.025, 0.0125), chains=100_000, time=240.0, records=400, bins=64, wrong_temperature=1.02
     ),
@@ -239,13 +239,14 @@ def draw(result: Result) -> "dict[str, Figure]":
         kind: ([r.step_size for r in runs], [r.energy.value for r in runs], [width * r.energy.error for r in runs])
         for kind, runs in kinds.items()
     }
-    plotting.points(found, x="step size h", y="mean of U", title="Bias of the step size", axes=left)
     h = np.array([0.0, max(config.step_sizes)])
     left.plot(h, s["energy"] + s["slope"] * h, color="#555555", linewidth=1.0, label="theory, first order")
-    left.legend()
+    plotting.points(found, x="step size h", y="mean of U", title="Bias of the step size", axes=left)
     plotting.mark(left, s["energy"], "exact")
     rejected = {"chains": (config.step_sizes, [1 - r.acceptance for r in s["runs"][3:]])}
     plotting.lines(
         rejected, x="step size h", y="share of rejected steps", title="Metropolis control", log="xy", axes=right
     )
+    right.set_xticks(config.step_sizes, [str(h) for h in config.step_sizes])
+    right.set_xticks([], minor=True)
     return {"histograms": figure, "step-size": energies}

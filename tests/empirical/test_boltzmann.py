@@ -1,0 +1,89 @@
+"""The experiments on Langevin descent: what they measure, and that they can come out otherwise."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from empirical.experiments import boltzmann, wide_minimum
+from theory.claims import boltzmann as boltzmann_theory
+from theory.claims import wide_minimum as wide_minimum_theory
+
+SMALL = replace(wide_minimum.PRESETS["smoke"], dimensions=(1, 3), chains=400, steps=4000, records=100)
+
+
+@pytest.fixture(scope="module")
+def histograms():
+    return boltzmann.compute(boltzmann.PRESETS["smoke"], None, seed=0, device="cpu", progress=None)
+
+
+@pytest.fixture(scope="module")
+def visits():
+    return wide_minimum.compute(SMALL, None, seed=0, device="cpu", progress=None)
+
+
+@pytest.mark.parametrize("side", [boltzmann_theory, wide_minimum_theory], ids=["boltzmann", "wide-minimum"])
+def test_theory_side_holds_and_its_control_failed_as_it_must(side):
+    claim = side.check(0)
+    assert claim.verdict == "holds"
+    assert claim.control.passed
+
+
+def test_boltzmann_holds_and_the_wrong_temperature_is_told_apart(histograms):
+    assert histograms.claim.verdict == "holds"
+    assert histograms.claim.control.passed
+
+
+def test_bias_shrinks_with_the_step_and_accepted_steps_have_none(histograms):
+    exact, width = histograms.series["energy"], 4
+    rows = {kind: [r for r in histograms.table if r["kernel"] == kind] for kind in ("plain", "adjusted")}
+    bias = [row["mean_energy"] - exact for row in rows["plain"]]
+    assert bias[0] > bias[1] > bias[2] > width * rows["plain"][2]["standard_error"]
+    assert all(abs(row["mean_energy"] - exact) < width * row["standard_error"] for row in rows["adjusted"])
+    acceptance = [row["acceptance"] for row in rows["adjusted"]]
+    assert acceptance[0] < acceptance[1] < acceptance[2] < 1
+
+
+def test_biased_steps_are_told_apart_from_the_boltzmann_distribution(histograms):
+    run, exact = histograms.series["runs"][0], histograms.series["exact"]
+    case = boltzmann._same_law(run, exact, histograms.series["config"], np.random.default_rng(0))
+    assert case.agrees is False
+
+
+def test_sampling_distance_is_exceeded_as_rarely_as_it_says():
+    rng, law, chains = np.random.default_rng(1), np.full(10, 0.1), 400
+    exceeded = 0
+    for _ in range(400):
+        shares = rng.multinomial(5, law, size=chains) / 5
+        allowed = boltzmann.sampling_distance(shares, 0.9, 200, rng)
+        exceeded += boltzmann.distance(shares.mean(0), law) > allowed
+    assert 17 <= exceeded <= 66  # binomial(400, 0.1), both tails once in 10^4
+
+
+def test_wide_well_is_visited_as_often_as_its_mass_says(visits):
+    assert visits.claim.verdict == "holds"
+    assert visits.claim.control.passed
+    for row in visits.table:
+        assert abs(row["observed"] - row["exact"]) < row["half_width"] + abs(row["step_bias"])
+
+
+def test_wrong_temperature_makes_the_wide_minimum_fail(visits):
+    run = replace(visits.series["runs"][1], exact=0.80)  # 3-D: the mass at T = 0.6 or so
+    assert wide_minimum._case(run, visits.series["width"]).agrees is False
+
+
+def test_chains_that_remember_their_start_are_not_judged(visits):
+    run = replace(visits.series["runs"][0], start_gap=5.0)
+    assert wide_minimum._case(run, visits.series["width"]).agrees is None
+
+
+def test_figures_are_drawn_from_the_numbers(histograms, visits):
+    pytest.importorskip("matplotlib")
+    assert set(boltzmann.draw(histograms)) == {"histograms", "step-size"}
+    assert set(wide_minimum.draw(visits)) == {"visits", "histograms"}
+
+
+def test_same_seed_gives_the_same_table():
+    config = replace(SMALL, dimensions=(1,), steps=800, records=20)
+    first, second = (wide_minimum.compute(config, None, seed=7) for _ in range(2))
+    assert first.table == second.table

@@ -1,0 +1,169 @@
+"""Langevin chains against the exact law of their own discretisation; each statistical test errs once in 10^4 seeds."""
+
+import math
+
+import numpy as np
+import pytest
+import sympy as sp
+
+from empirical import diagnostics
+from empirical.langevin import DivergedError, Langevin, State, init, sample, spread, step
+from theory import potentials, quadrature
+from theory.normalisable import NotNormalisable
+from theory.potentials import Potential
+
+Z = 3.9  # standard errors exceeded once in 10^4
+
+
+def settled(kernel, chains, steps, seed=0, start=None):
+    state = init(kernel, np.zeros((chains, kernel.potential.dimension)) if start is None else start, seed)
+    return sample(state, kernel, steps, every=steps)
+
+
+@pytest.mark.parametrize("h", [0.1, 1.0])
+def test_quadratic_well_has_the_variance_of_the_discrete_chain(h):
+    beta, chains = 4.0, 20_000
+    state, _ = settled(Langevin(potentials.quadratic([1.0]), 1 / beta, h), chains, 100)
+    exact = (2 / beta) / (2 - h)  # for this step size; 1/beta only as h -> 0
+    assert abs(state.position.var() - exact) < Z * exact * (2 / chains) ** 0.5
+
+
+def test_adjusted_steps_have_no_step_size_bias_where_plain_ones_have():
+    chains, temperature, h = 20_000, 0.5, 1.0
+    error = Z * temperature * (2 / chains) ** 0.5
+    kernel = Langevin(potentials.quadratic([1.0]), temperature, h)
+    plain, _ = settled(kernel, chains, 60)
+    adjusted, found = settled(Langevin(kernel.potential, temperature, h, adjusted=True), chains, 60)
+    assert abs(adjusted.position.var() - temperature) < error < abs(plain.position.var() - temperature)
+    assert 0.5 < found.acceptance < 1
+
+
+@pytest.mark.parametrize(
+    "potential", [potentials.coupled_angles(), potentials.bent_double_well()], ids=lambda p: p.name
+)
+def test_adjusted_steps_keep_the_exact_mean_energy_even_when_they_are_coarse(potential):
+    temperature = 0.5
+    kernel = Langevin(potential, temperature, 0.1, adjusted=True)
+    state = init(kernel, spread(potential, 2000), 0)
+    state, _ = sample(state, kernel, 200, every=200)
+    _, found = sample(state, kernel, 400, every=4, statistic=potential.value)
+    seen = diagnostics.mean(found.values)
+    exact = quadrature.expectation(potential, temperature, potential.expression).value
+    assert abs(seen.value - exact) < Z * seen.error
+    wrong = quadrature.expectation(potential, 1.2 * temperature, potential.expression).value
+    assert abs(seen.value - wrong) > Z * seen.error  # the test can fail
+
+
+def test_bias_of_plain_steps_is_the_first_order_of_theory():
+    potential, temperature, h = potentials.coupled_angles(), 0.5, 0.075
+    kernel = Langevin(potential, temperature, h)
+    state = init(kernel, spread(potential, 4000), 1)
+    state, _ = sample(state, kernel, 200, every=200)
+    _, found = sample(state, kernel, 640, every=8, statistic=potential.value)
+    seen = diagnostics.mean(found.values)
+    exact = quadrature.expectation(potential, temperature, potential.expression).value
+    bias = h * quadrature.step_bias(potential, temperature, potential.expression)
+    assert abs(seen.value - exact - bias) < Z * seen.error + 0.1 * bias  # second order: h^2 / h
+    assert abs(seen.value - exact) > Z * seen.error
+
+
+def test_box_reflects_and_a_flat_potential_is_uniform_in_it():
+    x = sp.symbols("x", real=True)
+    flat = Potential("flat", 0 * x, (x,), potentials.Domain("box", (0.0,), (1.0,)))
+    for adjusted in (False, True):
+        state, _ = settled(Langevin(flat, 1.0, 0.02, adjusted), 20_000, 60, start=np.full((20_000, 1), 0.1))
+        counts = np.histogram(state.position, bins=10, range=(0, 1))[0]
+        assert counts.sum() == 20_000
+        assert ((counts - 2000) ** 2 / 2000).sum() < 33.7  # chi-square with 9 degrees of freedom, once in 10^4
+
+
+def test_same_seed_gives_the_same_chain_and_a_step_does_not_touch_its_state():
+    kernel = Langevin(potentials.two_wells(2), 0.25, 0.02)
+    state = init(kernel, spread(kernel.potential, 10), 3)
+    before = state.position.copy()
+    once, again = step(state, kernel)[0], step(state, kernel)[0]
+    assert (once.position == again.position).all()
+    assert (state.position == before).all()
+    other = init(kernel, before, 4)
+    assert (step(other, kernel)[0].position != once.position).all()
+
+
+def test_a_chain_in_two_pieces_is_the_chain_in_one():
+    kernel = Langevin(potentials.double_well(2), 0.5, 0.02, adjusted=True)
+    start = init(kernel, spread(kernel.potential, 8), 0)
+    whole, _ = sample(start, kernel, 40)
+    half, _ = sample(start, kernel, 20)
+    joined, _ = sample(half, kernel, 20)
+    assert (whole.position == joined.position).all()
+
+
+def test_tensors_follow_the_same_law_as_arrays():
+    torch = pytest.importorskip("torch")
+    beta, h, chains = 4.0, 0.5, 20_000
+    for adjusted, exact in ((False, (2 / beta) / (2 - h)), (True, 1 / beta)):
+        kernel = Langevin(potentials.quadratic([1.0]), 1 / beta, h, adjusted)
+        state, _ = sample(init(kernel, torch.zeros(chains, 1, dtype=torch.float64), 0), kernel, 60, every=60)
+        assert isinstance(state.position, torch.Tensor)
+        assert abs(float(state.position.var()) - exact) < Z * exact * (2 / chains) ** 0.5
+
+
+def test_step_above_the_stability_limit_is_refused_with_the_limit():
+    potential = potentials.quadratic([1.0, 4.0])
+    with pytest.raises(ValueError, match=r"stability limit 2/beta = 0.5"):
+        init(Langevin(potential, 1.0, 0.51), np.zeros((4, 2)), 0)
+    init(Langevin(potential, 1.0, 0.51, adjusted=True), np.zeros((4, 2)), 0)
+    state = State(np.ones((4, 2)), np.ones((4, 2)), None, 0)
+    with pytest.raises(DivergedError, match="left for infinity"):  # what the limit is for
+        sample(state, Langevin(potential, 1.0, 0.6), 3000, every=3000)
+
+
+def test_bad_input_is_refused():
+    potential = potentials.double_well()
+    for temperature in (0.0, -1.0, math.nan):
+        with pytest.raises(ValueError, match="temperature must be positive"):
+            Langevin(potential, temperature, 0.1)
+    for h in (0.0, -0.1, math.nan, math.inf):
+        with pytest.raises(ValueError, match="step size must be positive"):
+            Langevin(potential, 1.0, h)
+    x = sp.symbols("x", real=True)
+    with pytest.raises(NotNormalisable, match="unbounded below"):
+        Langevin(Potential("u", -(x**2), (x,)), 1.0, 0.1)
+    kernel = Langevin(potential, 1.0, 0.1)
+    with pytest.raises(ValueError, match="finite"):
+        init(kernel, np.array([[math.nan]]), 0)
+    with pytest.raises(ValueError, match="shape"):
+        init(kernel, np.zeros((3, 2)), 0)
+    with pytest.raises(ValueError, match="multiple of every"):
+        sample(init(kernel, np.zeros((3, 1)), 0), kernel, 5, every=2)
+    with pytest.raises(ValueError, match="2 wells, 1 chains"):
+        spread(potential, 1)
+
+
+def autoregressive(rho, records, chains, seed=0):
+    rng = np.random.default_rng(seed)
+    values = np.empty((records, chains))
+    values[0] = rng.normal(size=chains)
+    for k in range(1, records):
+        values[k] = rho * values[k - 1] + math.sqrt(1 - rho**2) * rng.normal(size=chains)
+    return values
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.5, 0.9])
+def test_effective_sample_size_of_an_autoregressive_chain(rho):
+    values = autoregressive(rho, 20_000, 20)
+    exact = values.size * (1 - rho) / (1 + rho)
+    assert diagnostics.effective_sample_size(values) == pytest.approx(exact, rel=0.12)  # 4 standard errors at 0.9
+    assert diagnostics.r_hat(values) < 1.02
+    covariance = diagnostics.autocovariance(values).mean(1)
+    assert covariance[1] / covariance[0] == pytest.approx(rho, abs=0.03)
+
+
+def test_disagreeing_chains_are_noticed():
+    values = autoregressive(0.5, 500, 20)
+    labels = np.arange(20) % 2
+    assert diagnostics.start_gap(values, labels) < 4
+    apart = values + 0.5 * labels
+    assert diagnostics.start_gap(apart, labels) > 4
+    assert diagnostics.r_hat(apart) > 1.02
+    with pytest.raises(ValueError, match="NaN"):
+        diagnostics.mean(values * math.nan)
