@@ -171,6 +171,9 @@ def _subdivide(supports: Sequence[np.ndarray], rng: np.random.Generator, max_wor
     normals = np.zeros((1, n), np.int64)
     volumes = np.ones(1, np.int64)
     degrees = [int((a - a.min(axis=0)).sum(axis=1).max()) for a in supports]
+    if 0 in degrees:  # a support of one point
+        none = np.zeros((0, n), np.int64)
+        return MixedSubdivision(tuple(supports), tuple(heights), np.zeros((0, n, 2), np.int64), none, none[:, 0])
     for k in sorted(range(n), key=lambda k: (degrees[k], len(supports[k]))):
         support = supports[k] - supports[k].min(axis=0)
         current[k] = np.vstack([degrees[k] * simplex, support])

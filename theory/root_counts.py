@@ -149,10 +149,16 @@ def bounds(
     if isinstance(system_or_net, PolynomialSystem):
         if n_data is not None:
             raise ValueError("n_data belongs to a network; a system has its equations already")
-        return _of_system(system_or_net, partition)
+        return _checked(_of_system(system_or_net, partition), partition)
     if isinstance(n_data, bool) or not isinstance(n_data, int | np.integer) or n_data < 1:
         raise ValueError(f"the bounds of a network need n_data, the number of data points, at least 1; got {n_data!r}")
-    return _of_network(system_or_net, int(n_data), partition)
+    return _checked(_of_network(system_or_net, int(n_data), partition), partition)
+
+
+def _checked(found: Bounds, partition: Sequence[Sequence[str]] | None) -> Bounds:
+    if partition is not None:
+        _ = found.partition  # computed now, so that what is no partition is refused now
+    return found
 
 
 def log2(value: int | None) -> float | None:
@@ -276,7 +282,7 @@ def _network_notes(shape: NetworkShape, n_data: int, degree: int, counted: str) 
     else:
         notes.append(
             f"Counted here: {counted}. By the paper's count K = {k:,} weights are {_compare(k, n)} N = {n:,} "
-            f"equations; fitting all m = {m} outputs takes N*m = {n * m:,} equations, and K is {_compare(k, n * m)} that."
+            f"equations; fitting all m = {m} outputs takes N*m = {n * m:,}, and K is {_compare(k, n * m)} that."
         )
     return (*notes, *shape.notes)
 
