@@ -26,6 +26,7 @@ EXPERIMENTS = {
     "wide-minimum": "visits to two wells, one wider by 2, in 1 to 5 dimensions",
 }
 PRESETS = ("smoke", "cpu", "paper")
+DATA_SETS = ("cifar10", "mnist", "digits", "images")
 WITHOUT_FILES = ("digits", "images")  # data sets that need no folder
 
 Progress = Callable[[int, int, str], None]
@@ -85,19 +86,22 @@ def run(
 
 def check_request(id: str, preset: str, data: Any = None, device: str = "auto") -> None:
     """Raise ValueError where `run` would, before it does any work, for what it is given; files are not read."""
-    from empirical.data import NAMES
-
-    module = _module(id)
-    if preset not in module.PRESETS:
-        raise ValueError(f"unknown preset {preset!r} for {id}: choose {', '.join(module.PRESETS)}")
+    if id not in EXPERIMENTS:
+        raise ValueError(f"unknown experiment {id!r}: choose one of {', '.join(EXPERIMENTS)}")
+    if preset not in PRESETS:
+        raise ValueError(f"unknown preset {preset!r}: choose one of {', '.join(PRESETS)}")
     _device(device)
-    if isinstance(data, tuple | list) and len(data) != 2:
-        raise ValueError(f"data given as arrays must be a pair (X, Y), got {len(data)} of them")
+    if (
+        data is not None
+        and not isinstance(data, str | Path)
+        and not (isinstance(data, tuple | list) and len(data) == 2)
+    ):
+        raise TypeError(f"data must be a folder, a data set's name or a pair (X, Y), got {type(data).__name__}")
     if _is_folder(data) and not Path(data).is_dir():
         raise ValueError(
-            f"data folder {str(data)!r} does not exist; give a folder, (X, Y) or one of {', '.join(NAMES)}"
+            f"data folder {str(data)!r} does not exist; give a folder, (X, Y) or one of {', '.join(DATA_SETS)}"
         )
-    wanted = getattr(module.PRESETS[preset], "data", None)
+    wanted = getattr(_module(id).PRESETS[preset], "data", None)
     if data is None and wanted is not None and wanted not in WITHOUT_FILES:
         raise ValueError(
             f"{id} with preset {preset} needs {wanted}: give the folder that holds it as data (--data), "
@@ -106,8 +110,6 @@ def check_request(id: str, preset: str, data: Any = None, device: str = "auto") 
 
 
 def _module(id: str) -> Any:
-    if id not in EXPERIMENTS:
-        raise ValueError(f"unknown experiment {id!r}: choose one of {', '.join(EXPERIMENTS)}")
     return import_module(f"empirical.experiments.{id.replace('-', '_')}")
 
 
@@ -126,9 +128,7 @@ def _device(name: str) -> str:
 
 
 def _is_folder(data: Any) -> bool:
-    from empirical.data import NAMES
-
-    return isinstance(data, str | Path) and str(data) not in NAMES
+    return isinstance(data, str | Path) and str(data) not in DATA_SETS
 
 
 def _data(config: Any, data: Any, seed: int) -> "Data | None":
