@@ -21,7 +21,14 @@ from theory.systems import NetworkEquations, PolynomialSystem
 MEMBER = 1e-6
 """Two ends of paths are one point where they differ by less than this, relative to 1 + their size."""
 
-_AMONG_CURVES = DEFAULT._replace(endgame=0.0)  # slices are generic: no path ends at infinity or at a singular point
+_APPROACH = (1e-2, 1e-6)  # distances of slices from a point whose membership is tested
+
+_SMOOTH = DEFAULT._replace(endgame=0.0)  # slices are generic: no path ends at infinity or at a singular point
+_AMONG_GENERIC = (
+    _SMOOTH,
+    _SMOOTH._replace(predictor_error=3e-4, newton_ratio=0.05, largest_step=0.05, max_steps=20_000.0),
+    _SMOOTH._replace(predictor_error=3e-5, newton_ratio=0.02, accepted_update=1e-6, largest_step=0.02, max_steps=1e5),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +158,7 @@ class WitnessSet:
     square: PolynomialSystem
     slices: np.ndarray
     points: np.ndarray
+    _recorded: Tape | None = None
 
     @property
     def dimension(self) -> int:
@@ -159,6 +167,8 @@ class WitnessSet:
     @cached_property
     def _tape(self) -> Tape:
         """The equations and the slices, whose coefficients are the parameters, row by row."""
+        if self._recorded is not None:
+            return self._recorded
         recorder = Recorder(self.square.n_unknowns)
         network = self.square.network
         equations = list(network.residuals(recorder.unknowns)) if network is not None else []
@@ -181,40 +191,55 @@ class WitnessSet:
         starts = np.tile(np.hstack([points, np.ones((d, 1))]), (count, 1))
         parameters = np.vstack([self.slices.reshape(1, -1), targets.reshape(count, -1)])
         last = np.repeat(np.arange(1, count + 1), d)
-        ends = track(self._tape, starts, parameters, np.zeros(count * d, dtype=np.int64), last, _AMONG_CURVES)
+        first = np.zeros(count * d, dtype=np.int64)
+        ends = track(self._tape, starts, parameters, first, last, _AMONG_GENERIC[0])
+        for settings in _AMONG_GENERIC[1:]:
+            lost = np.flatnonzero(ends.status != REACHED)
+            if not len(lost):
+                break
+            again = track(self._tape, starts[lost], parameters, first[lost], last[lost], settings)
+            ends.points[lost], ends.info[lost] = again.points, again.info
         with np.errstate(divide="ignore", invalid="ignore"):
             affine = ends.points[:, :-1] / ends.points[:, -1:]
         affine[ends.status != REACHED] = np.nan
         return affine.reshape(count, d, -1)
 
     def contains(self, points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Which of the points (p, n) lie on the set: some path to a slice through the point ends in it.
+        """Which of the points (p, n) lie on the set: some path to slices ever closer to the point comes ever closer.
 
-        Right with probability one for smooth and singular points of the set, up to the paths that are lost.
+        Stopping short of the point keeps the paths smooth where the set, or the system on it, is singular there: the
+        distance goes like a root of that of the slices (down to the 7th). Right with probability one as long as no path
+        is lost; points off the set by less than about 1e-4 are taken for members, so check the equations first.
         """
         if not self.dimension or not len(points):
             return np.array([bool(np.any(same_point(self.points, point))) for point in points], dtype=bool)
-        targets = np.array([slices_through(point, self.dimension, rng) for point in points])
-        ends = self.moved(targets)
-        return np.array([np.any(same_point(end, point)) for end, point in zip(ends, points, strict=True)])
+        targets = []
+        for point in points:
+            through = slices_through(point, self.dimension, rng)
+            aside = np.zeros_like(through)
+            aside[:, -1] = (1 + np.max(np.abs(point))) * np.exp(2j * np.pi * rng.random(self.dimension))
+            targets += [through + distance * aside for distance in _APPROACH]
+        ends = self.moved(np.array(targets)).reshape(len(points), len(_APPROACH), len(self.points), -1)
+        distances = np.max(np.abs(ends - points[:, None, None, :]), axis=-1)  # (p, 2, d)
+        far, near = np.where(np.isfinite(distances), distances, np.inf).min(axis=2).T
+        near, far = (d / (1 + np.max(np.abs(points), axis=1)) for d in (near, far))
+        return (near < MEMBER) | ((near < 0.3 * far) & (near < 0.1))
 
     def loop(self, rng: np.random.Generator) -> np.ndarray:
-        """The permutation of the points by one loop of slices: (d,) indices, -1 where a path was lost."""
+        """Where the points come back to after one loop of slices: (d, n), NaN where a path was lost."""
         away = random_slices(self.dimension, self.square.n_unknowns, rng)
         there = self.moved(away[None])[0]
         turned = self.slices * np.exp(2j * np.pi * rng.random((self.dimension, 1)))  # the same slices, another way back
         usable = np.isfinite(there).all(axis=1)
         back = np.full_like(self.points, np.nan)
         if usable.any():
-            start = WitnessSet(self.square, away, there[usable])
-            start.__dict__["_tape"] = self._tape
+            start = WitnessSet(self.square, away, there[usable], self._tape)
             back[usable] = start.moved(turned[None])[0]
-        images = np.full(len(self.points), -1)
-        for k, end in enumerate(back):
-            hits = np.flatnonzero(same_point(self.points, end))
-            if len(hits) == 1:
-                images[k] = hits[0]
-        return images
+        return back
+
+    def with_points(self, points: np.ndarray) -> "WitnessSet":
+        """The same equations and slices with other points."""
+        return WitnessSet(self.square, self.slices, points, self._tape)
 
     def traces(self, rng: np.random.Generator) -> np.ndarray:
         """Second differences of a linear function at the points while one slice moves in parallel: (d,) complex.
@@ -237,26 +262,44 @@ def same_point(points: np.ndarray, point: np.ndarray) -> np.ndarray:
     return distance < MEMBER * (1 + np.max(np.abs(point), initial=0.0))
 
 
-def irreducible_groups(
+def irreducible_components(
     witness: WitnessSet, rng: np.random.Generator, loops: int = 40, tolerance: float = 1e-8
-) -> list[tuple[np.ndarray, float]]:
-    """The points of each irreducible component, and the residual of its trace test.
+) -> list[tuple[WitnessSet, float]]:
+    """The witness set of each irreducible component, with the residual of its trace test.
 
-    Loops of slices join points of one component; as soon as the traces of every group sum to 0, none is missing one.
-    A group whose residual stays above the tolerance is incomplete: paths were lost, or `loops` was too small.
+    Loops of slices join points of one component, and find those that are missing; as soon as the traces of every group
+    sum to 0 all groups are complete. A component whose residual stays above the tolerance is not: too few loops.
     """
-    d = len(witness.points)
     if witness.dimension == 0:
-        return [(np.array([k]), 0.0) for k in range(d)]
-    traces = next((t for t in (witness.traces(rng) for _ in range(4)) if np.isfinite(t).all()), np.full(d, np.nan))
-    label = np.arange(d)
-    residuals: dict[int, float] = {}
-    for attempt in range(loops + 1):
-        residuals = {int(g): float(abs(np.sum(traces[label == g]))) for g in np.unique(label)}
-        open_groups = [g for g, residual in residuals.items() if not residual < tolerance]
-        if not open_groups or attempt == loops:
+        return [(witness.with_points(point[None]), 0.0) for point in witness.points]
+    label = np.arange(len(witness.points))
+    traces = _finite_traces(witness, rng)
+    for _ in range(loops):
+        groups = np.unique(label)
+        if all(abs(np.sum(traces[label == g])) < tolerance for g in groups):
             break
-        for k, image in enumerate(witness.loop(rng)):
-            if image >= 0 and label[k] != label[image]:
-                label[label == label[image]] = label[k]
-    return [(np.flatnonzero(label == g), residual) for g, residual in residuals.items()]
+        label, new = _joined(label, witness.points, witness.loop(rng))
+        if len(new):
+            witness = witness.with_points(np.vstack([witness.points, new]))
+            traces = _finite_traces(witness, rng)
+    groups = np.unique(label)
+    return [(witness.with_points(witness.points[label == g]), float(abs(np.sum(traces[label == g])))) for g in groups]
+
+
+def _finite_traces(witness: WitnessSet, rng: np.random.Generator) -> np.ndarray:
+    """Traces without lost paths; NaN after four attempts."""
+    attempts = (witness.traces(rng) for _ in range(4))
+    return next((t for t in attempts if np.isfinite(t).all()), np.full(len(witness.points), np.nan))
+
+
+def _joined(label: np.ndarray, points: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Labels after each point was joined with the one that its loop ended in; points not known before come last."""
+    label, new = label.copy(), np.zeros((0, points.shape[1]), dtype=complex)
+    for k, end in enumerate(ends):
+        if not np.isfinite(end).all():
+            continue
+        hits = np.flatnonzero(same_point(np.vstack([points, new]), end))
+        if not len(hits):
+            new, label, hits = np.vstack([new, end]), np.append(label, label.max() + 1), np.array([len(label)])
+        label[label == label[hits[0]]] = label[k]
+    return label, new

@@ -18,7 +18,7 @@ from theory.continuation.solve import solve
 from theory.systems import PolynomialSystem
 from theory.witness_sets import (
     WitnessSet,
-    irreducible_groups,
+    irreducible_components,
     random_slices,
     randomize,
     with_slices,
@@ -26,7 +26,8 @@ from theory.witness_sets import (
 
 MAX_PATHS = 60_000
 VANISHES = 1e-8  # of equations, relative to 1 + the sum of the sizes of their terms
-VANISHES_AT_SINGULAR = 1e-5  # singular ends are known to fewer digits
+VANISHES_AT_SINGULAR = 1e-6  # singular ends are known to fewer digits
+NEARLY_DEPENDENT = 1e-5  # relative singular value of the Jacobian below which an end may lie on a larger component
 
 Progress = Callable[[int, int, str], None]
 
@@ -188,26 +189,44 @@ def _components(
 ) -> list[Component]:
     """The components of dimension k = len(slices) among the solutions of the square system on the slices."""
     k = len(slices)
-    singular = np.asarray(solutions.singular, dtype=bool)
-    regular = solutions.solutions[~singular & (residuals < VANISHES)]
-    components: list[Component] = []
-    if len(regular):
-        witness = WitnessSet(square, slices, regular)
-        for members, residual in irreducible_groups(witness, rng):
-            part = WitnessSet(square, slices, regular[members])
-            components.append(Component(k, len(members), 1, regular[members], residual, part, seed))
-    suspects = singular & (residuals < VANISHES_AT_SINGULAR)
-    multiplicity = np.asarray(solutions.multiplicity)
-    points, counts = solutions.solutions[suspects], multiplicity[suspects]
+    near = residuals < VANISHES_AT_SINGULAR
+    points, counts = solutions.solutions[near], np.asarray(solutions.multiplicity)[near]
+    points, full_rank = _polished(system, slices, points)
+    suspects = np.flatnonzero(~full_rank | (counts > 1))
     on_larger = np.zeros(len(points), dtype=bool)
     for component in larger:
-        if component.multiplicity == 1 and len(points):
-            on_larger |= component._witness.contains(points, rng)
-    for count in sorted(set(counts[~on_larger])):
-        members = points[~on_larger & (counts == count)]
-        witness = WitnessSet(square, slices, members)
-        components.append(Component(k, len(members), int(count), members, None, witness, seed))
+        if component.multiplicity == 1 and len(suspects):
+            on_larger[suspects] |= component._witness.contains(points[suspects], rng)
+    points, counts = points[~on_larger], counts[~on_larger]
+    components: list[Component] = []
+    for count in sorted(set(counts.tolist())):
+        witness = WitnessSet(square, slices, points[counts == count])
+        parts: list[tuple[WitnessSet, float | None]] = [(witness, None)]
+        if count == 1:
+            parts = list(irreducible_components(witness, rng))
+        for part, residual in parts:
+            components.append(Component(k, len(part.points), count, part.points, residual, part, seed))
     return components
+
+
+def _polished(system: PolynomialSystem, slices: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Points (p, n) near common zeros of all equations and slices, brought onto them; and where the rank is full.
+
+    Gauss-Newton steps that leave out nearly dependent directions converge on curves of zeros, too, where the full rank
+    that an isolated regular point has is then missing.
+    """
+    if not len(points):
+        return points, np.zeros(0, dtype=bool)
+    normals = np.broadcast_to(slices[:, :-1], (len(points), *slices[:, :-1].shape))
+    scale = np.hstack([1 + system.magnitude(points), np.full((len(points), len(slices)), 1.0)])
+    for _ in range(4):
+        values = np.hstack([system.evaluate(points), points @ slices[:, :-1].T + slices[:, -1]]) / scale
+        jacobian = np.concatenate([system.jacobian(points), normals], axis=1) / scale[:, :, None]
+        step = np.einsum("pnm,pm->pn", np.linalg.pinv(jacobian, rcond=NEARLY_DEPENDENT), values)
+        short = np.max(np.abs(step), axis=1) < 1e-3 * (1 + np.max(np.abs(points), axis=1))
+        points = points - np.where(short[:, None], step, 0)
+    singular_values = np.linalg.svd(jacobian, compute_uv=False)
+    return points, singular_values[:, -1] > NEARLY_DEPENDENT * singular_values[:, 0]
 
 
 def relative_residual(system: PolynomialSystem, points: np.ndarray) -> np.ndarray:
@@ -218,14 +237,18 @@ def relative_residual(system: PolynomialSystem, points: np.ndarray) -> np.ndarra
 
 
 def _reason(system: PolynomialSystem, found: list[Component], tracked: int, closest: float) -> str:
-    n, m = system.n_unknowns, system.n_equations
     if found:
-        sizes = ", ".join(f"{c.degree} of dimension {c.dimension}" for c in found)
-        return f"witness points on generic slices: {sizes}; no zeros on more slices"
-    near = (
-        "no finite end at all" if math.isinf(closest) else f"the nearest finite end has relative residual {closest:.1e}"
+        sizes = [f"{sum(c.degree for c in found if c.dimension == k)} in dimension {k}" for k in _dimensions(found)]
+        return f"witness points on generic slices: {', '.join(sizes)}; none on more slices"
+    near = "" if math.isinf(closest) else f", the nearest end has relative residual {closest:.1e}"
+    return (
+        f"{system.n_equations} equations in {system.n_unknowns} unknowns without a common zero: no point of generic "
+        f"slices of any dimension solves all of them ({tracked} paths tracked{near})"
     )
-    return f"{m} equations in {n} unknowns without a common zero: of {tracked} paths none ended in one; {near}"
+
+
+def _dimensions(components: Sequence[Component]) -> list[int]:
+    return sorted({c.dimension for c in components}, reverse=True)
 
 
 def _one_point(point: Any, n: int) -> np.ndarray:
