@@ -7,16 +7,25 @@ dimension. So the statement as checked predicts from D; the printed one predicts
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
 
 from theory.activations import PolynomialActivation
+from theory.claims.claim import Case, Claim, Control, judge
+from theory.local_geometry import degeneracy
 from theory.networks import PolynomialNetwork
 from theory.systems import PolynomialSystem
+from theory.zero_sets import zero_set
 
 ID = "zero-set-dimension"
+STATEMENT = (
+    "Generic data of N points and m outputs are met by a zero set of dimension K - N*m in the K weights as long as N*m "
+    "is at most the dimension D of the network's neurovariety, and by no weights at all beyond"
+)
+SOURCE = "2018 review, sections 2, 3 and 7 (there: K - N whenever K > N)"
+EMPTY = -1
 
 CUBIC = (Fraction(3, 10), Fraction(1, 2), Fraction(2, 5), Fraction(1, 5))  # not homogeneous: no rescaling symmetry
 SQUARE = (Fraction(0), Fraction(0), Fraction(1))
@@ -94,3 +103,94 @@ INSTANCES: tuple[Instance, ...] = (
     *(_instance("cubic 2-2-1", (2, 2, 1), CUBIC, (True, False), n, 8, 3) for n in (4, 5)),
     _instance("linear 2-2-2", (2, 2, 2), LINEAR, (False, False), 2, 4, 4),
 )
+
+
+@dataclass(frozen=True)
+class Found:
+    """The zero set as computed: dimension (-1: empty), degree and number of components of that dimension, and the
+    nullities K - rank J seen at the witness points of those components."""
+
+    dimension: int
+    degree: int
+    components: int
+    nullities: tuple[int, ...]
+
+    def __str__(self) -> str:
+        if self.dimension == EMPTY:
+            return "empty"
+        nullities = ", ".join(map(str, self.nullities))
+        return f"dimension {self.dimension}, degree {self.degree} in {self.components} components, nullity {nullities}"
+
+
+def printed(instance: Instance) -> int:
+    """What the source's words give: K - N*m, where that is not negative."""
+    return max(instance.n_weights - instance.n_equations, EMPTY)
+
+
+def predicted(instance: Instance) -> int:
+    """K - N*m as long as the equations are independent, that is up to D of them; EMPTY beyond."""
+    return printed(instance) if instance.n_equations <= instance.neurovariety_dimension else EMPTY
+
+
+def observed(instance: Instance, seed: int) -> Found:
+    """The numerical decomposition of the zero set by homotopy, and ranks at up to three points of each component."""
+    system = instance.system()
+    zeros = zero_set(system, seed=seed)
+    top = [c for c in zeros.components if c.dimension == zeros.dimension]
+    points = [point for component in top for point in component.points[:3]]
+    nullities = {degeneracy(system, point).hessian_nullity for point in points}
+    return Found(zeros.dimension, zeros.degree, len(top), tuple(sorted(nullities)))
+
+
+def _agrees(expected: int, found: Found) -> bool:
+    return found.dimension == expected and set(found.nullities) <= {expected}
+
+
+def _dimension_cases() -> list[Case]:
+    """D of each network: the closed form against an exact rank over a prime field."""
+    networks = {i.name.partition(",")[0]: i for i in INSTANCES}
+    exact = {name: i.network().neurovariety().dimension for name, i in networks.items()}
+    return [
+        Case(f"D of {name}", i.neurovariety_dimension, exact[name], i.neurovariety_dimension == exact[name])
+        for name, i in networks.items()
+    ]
+
+
+def control(seed: int) -> Control:
+    """One data point given twice: two of the equations are the same, and K - N*m must be too low by one."""
+    instance = next(i for i in INSTANCES if i.name == "cubic 1-1-1, N=2")
+    twice = replace(
+        instance, inputs=(*instance.inputs, instance.inputs[0]), targets=(*instance.targets, instance.targets[0])
+    )
+    expected, found = predicted(twice), observed(twice, seed)
+    return Control(
+        f"cubic 1-1-1 with one of its two data points repeated: the dimension must not be K - 3 = {expected}",
+        expected=expected + 1,
+        observed=found.dimension,
+        passed=not _agrees(expected, found) and found.dimension == expected + 1,
+    )
+
+
+def check(seed: int = 0) -> Claim:
+    """All instances; N runs through D and through K."""
+    results = [(instance, observed(instance, seed)) for instance in INSTANCES]
+    cases = [Case(i.name, _shown(predicted(i)), str(found), _agrees(predicted(i), found)) for i, found in results]
+    as_printed = [Case(i.name, _shown(printed(i)), str(found), _agrees(printed(i), found)) for i, found in results]
+    negative = control(seed)
+    return Claim.from_cases(
+        [*cases, *_dimension_cases()],
+        negative,
+        id=ID,
+        side="theory",
+        statement=STATEMENT,
+        source=SOURCE,
+        tolerance="none: dimensions are whole numbers; components complete by the trace test, ranks by their gaps",
+        seed=seed,
+        printed_verdict=judge(as_printed, negative),
+        note="K - N fails between D and K: "
+        + "; ".join(f"{c.instance}: {c.predicted} as printed, {c.observed}" for c in as_printed if not c.agrees),
+    )
+
+
+def _shown(dimension: int) -> str:
+    return "empty" if dimension == EMPTY else f"dimension {dimension}"
