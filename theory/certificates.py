@@ -11,12 +11,14 @@ Source: R. Krawczyk, Computing 4 (1969) 187-201; P. Breiding, K. Rose, S. Timme,
 import json
 import re
 from fractions import Fraction as Q
+from itertools import combinations
 from math import isqrt, prod
 from typing import Any
 
-_TERM = re.compile(
-    r"(\s*((?:[+-]\s*)*)(?:\((\S+) ([+-]) (\S+?)\*i\)|(\d[\d/]*))?(?:\*(?=[A-Za-z_]))?([A-Za-z_][\w^*]*)?)"
-)
+_NUMBER, _POWER = r"\d+(?:/\d+)?", r"(?!i\b|I\b)[A-Za-z_]\w*(?:\^\d+)?"  # i stands for sqrt(-1)
+_COEFFICIENT, _POWERS = rf"(?:\((-?{_NUMBER}) ([+-]) ({_NUMBER})\*i\)|({_NUMBER}))", rf"({_POWER}(?:\*{_POWER})*)"
+_TERM = rf"((?:\s*[+-])*)\s*(?:{_COEFFICIENT}(?:\*{_POWERS})?|{_POWERS})"
+_EQUATION = re.compile(rf"{_TERM}(?:\s*(?=[+-]){_TERM})*\s*")
 
 
 class _Complex:
@@ -47,22 +49,16 @@ def _read(text: str) -> tuple[list[str], list[Any]]:
     names: dict[str, None] = {}
     equations: list[list[Any]] = []
     for line in text.partition("\n")[2].strip().removesuffix(";").split(";"):
-        found = [match for match in _TERM.findall(line) if match[0]]
-        if (
-            "".join(match[0] for match in found) != line
-            or not all(any(match[2:]) for match in found)
-            or not all(match[1] for match in found[1:])
-        ):
+        if not _EQUATION.fullmatch(line):
             raise ValueError(f"not an expanded equation in PHCpack's form: {line[:40]!r}")
         equations.append([])
-        for _, signs, real, im_sign, imaginary, number, monomial in found:
-            factors = [factor.partition("^") for factor in monomial.split("*") if factor]
-            powers = {name: sum(int(e or 1) for other, _, e in factors if other == name) for name, _, _ in factors}
-            names.update(dict.fromkeys(powers))
+        for signs, real, im_sign, imaginary, number, powers, bare in re.findall(_TERM, line):
+            exponents: dict[str, int] = {}
+            for name, exponent in re.findall(r"([A-Za-z_]\w*)\^?(\d*)", powers or bare):
+                exponents[name] = exponents.get(name, 0) + int(exponent or 1)
+            names.update(dict.fromkeys(exponents))
             c = _Complex(Q(real or number or 1), Q(im_sign + imaginary if imaginary else 0))
-            equations[-1].append((c * _Complex((-1) ** signs.count("-")), powers))
-    if names.keys() & {"i", "I"}:
-        raise ValueError("i stands for sqrt(-1): it is no unknown, and only written as (a + b*i)")
+            equations[-1].append((c * _Complex((-1) ** signs.count("-")), exponents))
     return list(names), equations
 
 
@@ -96,20 +92,14 @@ def _contracts(equations: list[Any], x: dict[str, _Complex], radius: dict[str, Q
     return all(total[v] < radius[v] for v in radius)
 
 
-def _box(x: dict[str, _Complex], radius: dict[str, Q]) -> list[tuple[Q, Q]]:
-    parts = [(part, radius.get(v, Q(0))) for v, c in x.items() for part in (c.re, c.im)]
-    return [(part - r, part + r) for part, r in parts]
-
-
 def _check_point(entry: dict[str, Any], names: list[str], equations: list[Any]) -> list[tuple[Q, Q]]:
     """The box of one point. Raises ValueError for the first claim about it that is not proved."""
     x = {v: _Complex(*map(_dyadic, pair)) for v, pair in zip(names, entry["midpoint"], strict=True)}
     radius = {v: _dyadic(r) for v, r in zip(names, entry["radii"], strict=True) if r is not None}
-    if len(radius) != len(equations):
-        raise ValueError(f"{len(radius)} coordinates have a radius, but there are {len(equations)} equations")
-    if not _contracts(equations, x, radius, [[_Complex(*map(_dyadic, y)) for y in row] for row in entry["matrix"]]):
+    Y = [[_Complex(*map(_dyadic, pair)) for pair in row] for row in entry["matrix"]]
+    if len(radius) != len(equations) or not _contracts(equations, x, radius, Y):
         raise ValueError("the box is not proved to contain exactly one zero")
-    box = _box(x, radius)
+    box = [(part - r, part + r) for v, c in x.items() for r in [radius.get(v, Q(0))] for part in (c.re, c.im)]
     real = not any(c.im for terms in equations for c, _ in terms) and not any(c.im for c in x.values())
     proved = {"real": real, "not real": any(low > 0 or high < 0 for low, high in box[1::2]), "undecided": True}
     if not proved[entry["reality"]]:
@@ -133,19 +123,13 @@ def check_certificate(text: str) -> str:
             raise ValueError(f"the zeros are not of dimension {data['dimension']}")
         entries = [entry for entry in data["points"] if entry["certified"]]
         boxes = [_check_point(entry, names, equations) for entry in entries]
-        order = sorted(range(len(boxes)), key=lambda k: boxes[k][0])
-        for place, k in enumerate(order):
-            for other in order[place + 1 :]:
-                if boxes[other][0][0] > boxes[k][0][1]:
-                    break
-                apart = any(a[1] < b[0] or b[1] < a[0] for a, b in zip(boxes[k], boxes[other], strict=True))
-                if not apart and (entries[k]["distinct"] or entries[other]["distinct"]):
-                    raise ValueError("two boxes meet whose zeros are claimed to be distinct")
+        for (a, left), (b, right) in combinations(zip(boxes, entries, strict=True), 2):
+            meet = all(p[0] <= q[1] and q[0] <= p[1] for p, q in zip(a, b, strict=True))
+            if meet and (left["distinct"] or right["distinct"]):
+                raise ValueError("two boxes meet whose zeros are claimed to be distinct")
+        kinds = [entry["reality"] for entry in entries] + ["distinct" for entry in entries if entry["distinct"]]
     except (KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
         raise ValueError(f"not a certificate: {type(error).__name__} {error}") from None
-    counts = [f"{sum(e['reality'] == kind for e in entries)} {kind}" for kind in ("real", "not real", "undecided")]
     around = f", each on a manifold of zeros of dimension {data['dimension']}" if data["dimension"] else ""
-    distinct = sum(map(bool, (entry["distinct"] for entry in entries)))
-    return (
-        f"{len(entries)} regular zeros proved{around}: {', '.join(counts)}; {distinct} proved distinct from all others"
-    )
+    counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in ("distinct", "real", "not real", "undecided"))
+    return f"{len(entries)} regular zeros proved{around}: {counts}"

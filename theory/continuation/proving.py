@@ -6,8 +6,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import IO, cast
 
 from theory.continuation.boxes import Box, meetings, same_zero
 from theory.continuation.krawczyk import Square, prove
@@ -85,28 +86,41 @@ def _in_processes(
     job: Job, points: Sequence[Point], workers: int, progress: Progress | None, before: int
 ) -> list[Box | str]:
     """Fresh processes, not forks or a pool: safe beside threads, and the caller's script needs no guard."""
-    size = max(_BATCH, -(-len(points) // (4 * workers)))
+    size = min(_BATCH * 16, -(-len(points) // workers))
     chunks = [points[k : k + size] for k in range(0, len(points), size)]
     answers: dict[int, list[Box | str]] = {}
+    left = iter(enumerate(chunks))  # taken one by one: the next chunk goes to whoever is free
+
+    def feed() -> None:
+        with subprocess.Popen(_COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment()) as process:
+            to_process, from_process = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
+            pickle.dump(job, to_process)
+            for k, chunk in left:
+                pickle.dump(chunk, to_process)
+                to_process.flush()
+                answers[k] = pickle.load(from_process)
+                _tell(progress, before + sum(map(len, answers.values())), before + len(points))
+
     with ThreadPoolExecutor(workers) as pool:
-        waiting = {pool.submit(_in_process, job, chunk): k for k, chunk in enumerate(chunks)}
-        for future in as_completed(waiting):
-            answers[waiting[future]] = future.result()
-            _tell(progress, before + sum(map(len, answers.values())), before + len(points))
+        for future in [pool.submit(feed) for _ in range(min(workers, len(chunks)))]:
+            future.result()
     return [result for k in range(len(chunks)) for result in answers[k]]
 
 
-def _in_process(job: Job, points: Sequence[Point]) -> list[Box | str]:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-c", "from theory.continuation.proving import serve; serve()"]
-    work = pickle.dumps((job, points))
-    answer: list[Box | str] = pickle.loads(
-        subprocess.run(command, input=work, stdout=subprocess.PIPE, env=environment, check=True).stdout
-    )
-    return answer
+_COMMAND = [sys.executable, "-c", "from theory.continuation.proving import serve; serve()"]
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 def serve() -> None:
-    """One job from standard input, its results to standard output: both only ever written by this module."""
-    job, points = pickle.load(sys.stdin.buffer)
-    sys.stdout.buffer.write(pickle.dumps(job.run(points)))
+    """A job and then chunks of points from standard input, results to standard output, until the input ends."""
+    job: Job = pickle.load(sys.stdin.buffer)
+    while True:
+        try:
+            points = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return
+        pickle.dump(job.run(points), sys.stdout.buffer)
+        sys.stdout.buffer.flush()
