@@ -99,8 +99,7 @@ def from_arrays(inputs: Any, labels: Any, seed: int = 0) -> Data:
     Raises DataError on other shapes, on NaN or infinity, and on fewer than 10 examples.
     """
     try:
-        x, y = np.asarray(inputs, dtype=np.float64), np.asarray(labels)
-        whole = y.astype(np.int64)
+        x, y = np.asarray(inputs, dtype=np.float64), np.asarray(labels, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise DataError(f"data (X, Y) must be arrays of numbers: {error}") from error
     if x.ndim not in (2, 4) or y.shape != x.shape[:1] or len(x) < 10:
@@ -111,8 +110,9 @@ def from_arrays(inputs: Any, labels: Any, seed: int = 0) -> Data:
         raise DataError(
             f"data X must be finite, got {np.count_nonzero(~np.isfinite(x))} entries that are NaN or infinite"
         )
-    if (whole != y).any() or whole.min() < 0:
+    if not (np.isfinite(y) & (y >= 0) & (y == np.round(y))).all():
         raise DataError("data Y must be class labels, whole numbers from 0")
+    whole = y.astype(np.int64)
     order = np.random.default_rng([seed, 1]).permutation(len(x))
     test, train = np.split(order, [len(x) // 5])
     return _standardised("(X, Y)", (x[train], whole[train], x[test], whole[test]), n_classes=int(whole.max()) + 1)

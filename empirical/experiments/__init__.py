@@ -97,7 +97,8 @@ def check_request(id: str, preset: str, data: Any = None, device: str = "auto") 
         and not (isinstance(data, tuple | list) and len(data) == 2)
     ):
         raise TypeError(f"data must be a folder, a data set's name or a pair (X, Y), got {type(data).__name__}")
-    if _is_folder(data) and not Path(data).is_dir():
+    folder = _folder(data)
+    if folder is not None and not folder.is_dir():
         raise ValueError(
             f"data folder {str(data)!r} does not exist; give a folder, (X, Y) or one of {', '.join(DATA_SETS)}"
         )
@@ -127,8 +128,9 @@ def _device(name: str) -> str:
     return name
 
 
-def _is_folder(data: Any) -> bool:
-    return isinstance(data, str | Path) and str(data) not in DATA_SETS
+def _folder(data: Any) -> Path | None:
+    """data as a folder, where it is neither None nor arrays nor the name of a data set."""
+    return Path(data) if isinstance(data, str | Path) and str(data) not in DATA_SETS else None
 
 
 def _data(config: Any, data: Any, seed: int) -> "Data | None":
@@ -140,7 +142,7 @@ def _data(config: Any, data: Any, seed: int) -> "Data | None":
     if isinstance(data, tuple | list):
         inputs, labels = data
         return from_arrays(inputs, labels, seed=seed)
-    if _is_folder(data):
+    if (folder := _folder(data)) is not None:
         wanted = "cifar10" if config.data in WITHOUT_FILES else config.data
-        return load_data(wanted, root=data, subset=config.subset, seed=seed)
+        return load_data(wanted, root=folder, subset=config.subset, seed=seed)
     return load_data(str(data or config.data), subset=config.subset, seed=seed)
