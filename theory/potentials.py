@@ -271,26 +271,27 @@ def review_wells(dimension: int) -> Potential:
     return gaussian_wells(f"the review's two wells in {dimension}-D", bumps, sides, wells)
 
 
-def valley_and_point(dimension: int = 2) -> Potential:
+def valley_and_point(dimension: int = 2, deeper: float = 0.0) -> Potential:
     """A valley (flat in all directions but x_D) and an isolated dent, of depth 1 and width 0.5, on the torus [0, 8]^D.
 
-    Wells: the strip |x_D - 5.67| <= 1 and the ball of radius 1 around (1.7, ..., 1.7).
+    deeper: how much deeper than the valley the isolated dent is
+    Wells: the strip |x_D - 5.67| <= 1; around (1.7, ..., 1.7) the disc of radius 1, from 3-D on the cube of side 2.
     Source: Figs 10 and 11 of the 2018 review; centres, width and torus from its authors' published scripts, where the
     valley is a row of dents; the lift to D dimensions is ours.
     """
-    if dimension < 2:
-        raise ValueError(f"a valley with a flat direction needs a dimension >= 2, got {dimension}")
+    if dimension < 2 or not deeper >= 0:
+        raise ValueError(f"valley_and_point needs dimension >= 2 and deeper >= 0, got {dimension} and {deeper}")
     side, width, line, rest = 8.0, 0.5, 5.67, dimension - 1
-    point = (1.7,) * dimension
+    point, middle = (1.7,) * dimension, (side / 2,) * rest + (line,)
     strip = Box((0.0,) * rest + (line - 1,), (side,) * rest + (line + 1,))
+    around = Ball(point, 1.0) if dimension == 2 else Box((0.7,) * dimension, (2.7,) * dimension)
     wells = (
-        Well("valley", (side / 2,) * rest + (line,), strip, 1, side**rest * width),
-        Well("point", point, Ball(point, 1.0), dimension, width**dimension),
+        Well("valley", middle, strip, 1, side**rest * width),
+        Well("point", point, around, dimension, (width / math.sqrt(1 + deeper)) ** dimension),
     )
     bumps = (
-        Bump(1.0, wells[0].centre, (0.0,) * rest + (width**-2,)),
-        Bump(1.0, point, (width**-2,) * dimension),
+        Bump(1.0, middle, (0.0,) * rest + (width**-2,)),
+        Bump(1.0 + deeper, point, (width**-2,) * dimension),
     )
-    return gaussian_wells(
-        f"valley and point in {dimension}-D", bumps, Domain("torus", (0.0,) * dimension, (side,) * dimension), wells
-    )
+    torus = Domain("torus", (0.0,) * dimension, (side,) * dimension)
+    return gaussian_wells(f"valley and point in {dimension}-D", bumps, torus, wells)

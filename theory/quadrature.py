@@ -8,20 +8,22 @@ first axis needs the half-plane (x_1, distance from the axis) only; anything els
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise, product
 
 import numpy as np
 import sympy as sp
-from scipy import integrate, optimize, special
+from scipy import integrate, optimize
 
+from theory.dent_series import series
 from theory.normalisable import check_temperature, require_normalisable
-from theory.potentials import Potential, images
+from theory.potentials import Potential
 from theory.regions import Ball, Box, Outside, Region
 
 Integrand = Callable[[np.ndarray], np.ndarray]
 
-ACCURACY = 1e-9  # relative, asked of every cubature but those of a marginal's many slabs
 MAX_DIMENSION = 3  # of a cubature without structure
+ACCURACY = 1e-9  # relative, asked of every cubature where nothing else is said
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Estimate:
         return Estimate(ratio, (self.error + abs(ratio) * other.error) / abs(other.value))
 
 
+@lru_cache(maxsize=512)
 def partition(potential: Potential, temperature: float) -> Estimate:
     """Z = integral of exp(-U/T) over the potential's domain.
 
@@ -91,7 +94,11 @@ def marginal(
 
 
 def expectation(
-    potential: Potential, temperature: float, expression: sp.Expr | float, region: Box | Ball | None = None
+    potential: Potential,
+    temperature: float,
+    expression: sp.Expr | float,
+    region: Box | Ball | None = None,
+    accuracy: float = ACCURACY,
 ) -> Estimate:
     """Mean of an expression in the potential's variables under exp(-U/T)/Z, counted as 0 outside a region if given.
 
@@ -100,12 +107,16 @@ def expectation(
     require_normalisable(potential, temperature)
     formula = sp.Float(expression) if isinstance(expression, int | float) else expression
     factor = Potential("observable", formula, potential.variables)
-    inside = _integral(potential, temperature, region or _whole(potential), factor)
+    inside = _integral(potential, temperature, region or _whole(potential), factor, accuracy)
     return inside / _integral(potential, temperature, _whole(potential))
 
 
 def step_bias(
-    potential: Potential, temperature: float, expression: sp.Expr | float = 1.0, region: Box | Ball | None = None
+    potential: Potential,
+    temperature: float,
+    expression: sp.Expr | float = 1.0,
+    region: Box | Ball | None = None,
+    accuracy: float = ACCURACY,
 ) -> float:
     """First-order effect of the step size h on Langevin descent: d/dh, at h = 0, of its mean of an expression.
 
@@ -115,11 +126,11 @@ def step_bias(
     laplacian = sp.Add(*(potential.symbolic_hessian[i][i] for i in range(potential.dimension)))
     squared = sp.Add(*(part**2 for part in potential.symbolic_gradient))
     shift = sp.Float(temperature / 2) * laplacian - squared / 4
-    together = expectation(potential, temperature, expression * shift, region).value
-    apart = (
-        expectation(potential, temperature, expression, region).value * expectation(potential, temperature, shift).value
-    )
-    return -(together - apart) / temperature
+
+    def mean(formula: sp.Expr | float, inside: Box | Ball | None) -> float:
+        return expectation(potential, temperature, formula, inside, accuracy).value
+
+    return -(mean(expression * shift, region) - mean(expression, region) * mean(shift, None)) / temperature
 
 
 def laplace(potential: Potential, temperature: float) -> dict[str, float]:
@@ -166,7 +177,7 @@ def _integral(
     if isinstance(region, Ball):
         return _over_shell(potential, density, region.centre, 0.0, region.radius, accuracy)
     if potential.bumps and factor is None:
-        return _series(potential, temperature, region)
+        return Estimate(*series(potential, temperature, region))
     blocks = _blocks(potential)
     if len(blocks) > 1 and factor is None:
         factors = [
@@ -290,40 +301,3 @@ def _blocks(potential: Potential) -> list[tuple[Potential, list[int]]]:
         part = Potential(potential.name, sp.Add(*terms), tuple(potential.variables[i] for i in axes))
         blocks.append((part, axes))
     return blocks
-
-
-def _series(potential: Potential, temperature: float, region: Box) -> Estimate:
-    """exp(sum of dents / T) as a power series in the dents: every term is a product over the axes, in any dimension.
-
-    All terms are positive. The error is the tail of the exponential series plus the change on doubling the nodes.
-    """
-    rates = [bump.depth / temperature for bump in potential.bumps]
-    orders = [int(rate + 12 * math.sqrt(rate) + 40) for rate in rates]
-    logs = np.zeros([n + 1 for n in orders])
-    for k, (rate, order) in enumerate(zip(rates, orders, strict=True)):
-        powers = np.arange(order + 1)
-        shape = [-1 if j == k else 1 for j in range(len(rates))]
-        logs = logs + (powers * math.log(rate) - special.gammaln(powers + 1)).reshape(shape)
-    coarse, fine = (_series_sum(potential, region, logs, panels) for panels in (40, 80))
-    tail = sum(float(special.gammainc(order + 1, rate)) for rate, order in zip(rates, orders, strict=True))
-    volume = math.prod(b - a for a, b in zip(region.lower, region.upper, strict=True))
-    return Estimate(fine, abs(fine - coarse) + 1e-14 * fine + tail * volume * math.exp(sum(rates)))
-
-
-def _series_sum(potential: Potential, region: Box, logs: np.ndarray, panels: int) -> float:
-    """Sum over all powers (k_1, ..., k_B) of exp(logs) * product over axes of the integral of prod dent_b^k_b."""
-    nodes, weights = np.polynomial.legendre.leggauss(20)
-    total = np.zeros_like(logs)
-    for axis, (low, high) in enumerate(zip(region.lower, region.upper, strict=True)):
-        edges = np.linspace(low, high, panels + 1)
-        half = (high - low) / panels / 2
-        x = (edges[:-1, None] + half * (1 + nodes)).ravel()
-        tables = []  # tables[b][k, node] = dent_b(node)^k
-        for bump, size in zip(potential.bumps, logs.shape, strict=True):
-            copies = [np.exp(-bump.precision[axis] * (x - c) ** 2 / 2) for c in images(bump, axis, potential.domain)]
-            tables.append(np.sum(copies, axis=0) ** np.arange(size)[:, None])
-        letters = "abcdefgh"[: len(tables)]
-        rule = ",".join(f"{letter}z" for letter in letters) + f",z->{letters}"
-        with np.errstate(divide="ignore", under="ignore"):
-            total += np.log(np.einsum(rule, *tables, np.tile(weights * half, panels), optimize=True))
-    return float(np.exp(special.logsumexp(logs + total)))

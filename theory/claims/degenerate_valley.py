@@ -1,0 +1,108 @@
+"""A degenerate valley against an isolated minimum of the same depth: shares of exp(-U/T)/Z, and for T -> 0."""
+
+import math
+from itertools import pairwise
+
+from scipy import optimize
+
+from theory.claims.claim import Case, Claim, Control
+from theory.potentials import Potential, review_wells, valley_and_point
+from theory.quadrature import crossover, laplace, well_masses
+
+STATEMENT = (
+    "A degenerate valley beats an isolated minimum of the same depth, in high dimension by far: "
+    "the odds grow as T^(-(D-1)/2) for T -> 0"
+)
+SOURCE = "2018 review, section 7.2 and Figs 9-11"
+DIMENSIONS = (2, 3, 4, 6)
+
+
+def predicted(dimension: int, temperature: float, side: float = 8.0, width: float = 0.5) -> float:
+    """Odds valley : point by Laplace's method: each of the D - 1 flat directions counts side / (width sqrt(2 pi T))."""
+    return (side / (width * math.sqrt(2 * math.pi * temperature))) ** (dimension - 1)
+
+
+def observed(potential: Potential, temperature: float) -> float:
+    """Odds of the first well against the second, by the series in the dents (or cubature)."""
+    first, second = (estimate.value for estimate in well_masses(potential, temperature).values())
+    return first / second
+
+
+def exponent(potential: Potential, temperature: float) -> float:
+    """Power of T with which the odds of the wells fall, from temperatures T and T/2."""
+    return math.log2(observed(potential, temperature) / observed(potential, temperature / 2))
+
+
+def predicted_crossover(deeper: float, dimension: int) -> float:
+    """Where Laplace's leading terms of the valley and of the deeper point are equal."""
+
+    def surplus(temperature: float) -> float:
+        terms = laplace(valley_and_point(dimension, deeper), temperature)
+        return math.log(terms["valley"] / terms["point"])
+
+    return float(optimize.brentq(surplus, 0.01, 0.3))
+
+
+def control() -> Control:
+    """Two isolated minima: their odds must not change with the temperature as those of a valley do."""
+    found = exponent(review_wells(2), 0.02)
+    return Control(
+        "two isolated wells in 2-D instead of a valley: the exponent -1/2 must fail",
+        "not -0.5",
+        found,
+        passed=abs(found + 0.5) > 0.05 and abs(found) < 0.05,
+    )
+
+
+def check(seed: int = 0) -> Claim:
+    """Odds against Laplace's limit, their exponent, growth with the dimension, the crossover with a deeper point."""
+    cases, odds = [], []
+    for dimension in DIMENSIONS:
+        potential = valley_and_point(dimension)
+        # what is left of the ratio to the leading term is a series in T: two temperatures take out its first term
+        near, nearer = (observed(potential, t) / predicted(dimension, t) for t in (0.02, 0.01))
+        cases.append(
+            Case(
+                f"odds / Laplace for T -> 0, D={dimension}", 1.0, 2 * nearer - near, _close(2 * nearer - near, 1, 5e-3)
+            )
+        )
+        expected, found = -(dimension - 1) / 2, exponent(potential, 0.02)
+        cases.append(
+            Case(
+                f"exponent of the odds in T at 0.02, D={dimension}",
+                expected,
+                found,
+                _close(found, expected, 0.02 * (dimension - 1)),
+            )
+        )
+        odds.append(observed(potential, 0.1))
+    grows = all(later > 2 * earlier for earlier, later in pairwise(odds))
+    cases.append(
+        Case("odds valley : point at T=0.1 grow with D, from above 1", "> 1, growing", odds, odds[0] > 1 and grows)
+    )
+    for dimension in (2, 3):
+        expected = predicted_crossover(0.1, dimension)
+        found = crossover(valley_and_point(dimension, 0.1), "valley", "point", (0.01, 0.2))
+        cases.append(
+            Case(
+                f"crossover temperature, point deeper by 0.1, D={dimension}",
+                expected,
+                found,
+                _close(found / expected, 1, 0.1),
+            )
+        )
+    return Claim.from_cases(
+        cases,
+        control(),
+        id="degenerate-valley",
+        side="theory",
+        statement=STATEMENT,
+        source=SOURCE,
+        tolerance="Laplace's method leaves of order T: 0.5% extrapolated, T (D-1) in exponents, 10% of crossovers",
+        seed=seed,
+        note="U = -exp(-2 (x_D - 5.67)^2) - exp(-2 |x - 1.7|^2) on the torus [0, 8]^D",
+    )
+
+
+def _close(value: float, expected: float, tolerance: float) -> bool:
+    return abs(value - expected) <= tolerance
