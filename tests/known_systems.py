@@ -106,9 +106,7 @@ def clebsch_lines() -> list[Polynomial]:
     one, zero = line[0][0], line[0][3]
     constant, slope = [one, zero, a, c], [zero, one, b, d]  # homogeneous coordinates (1, t, a + b t, c + d t)
     turn = [[1, 2, -1, 3], [2, -1, 4, 1], [-1, 5, 1, 2], [3, 1, 7, -2]]
-    forms = [
-        [total([v * m for v, m in zip(part, row, strict=True)], n) for part in (constant, slope)] for row in turn
-    ]
+    forms = [[total([v * m for v, m in zip(part, row, strict=True)], n) for part in (constant, slope)] for row in turn]
     forms.append([total([f[k] for f in forms], n) * -1 for k in range(2)])
     equations = []
     for power in range(4):
@@ -159,8 +157,7 @@ CYCLIC = [
     for n, degree, roots, real in ((5, 120, 70, 10), (6, 720, 156, 24), (7, 5040, 924, 56))
 ]
 KATSURA = [
-    _family(katsura, n, 2**n, 2**n, real)
-    for n, real in ((3, 6), (4, 12), (5, 16), (6, 32), (7, 44), (8, 84), (9, 120))
+    _family(katsura, n, 2**n, 2**n, real) for n, real in ((3, 6), (4, 12), (5, 16), (6, 32), (7, 44), (8, 84), (9, 120))
 ]
 NOON = [_family(noon, n, 3**n, 3**n - 2 * n, real) for n, real in ((3, 7), (4, 15), (5, 11))]
 ECO = [_family(eco, n, 2 * 3 ** (n - 2), 2 ** (n - 2), real) for n, real in ((5, 4), (6, 4), (7, 8), (8, 8))]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from theory.continuation.homotopy import Homotopy
+from theory.continuation.tape import evaluate
 from theory.continuation.tracker import DEFAULT, HOMOGENISING, LAST_U, REACHED, Ends, Settings, track
 
 CORNERS = 8  # of the polygon that stands for a circle
@@ -56,9 +57,9 @@ def normalised(homotopy: Homotopy, points: np.ndarray, against: np.ndarray) -> n
         part = homotopy.tape.group == g
         reference = against[:, part].conj()
         with np.errstate(all="ignore"):
-            scaled[:, part] *= (
-                (np.abs(reference) ** 2).sum(1, keepdims=True) / (points[:, part] * reference).sum(1)[:, None]
-            )
+            scaled[:, part] *= (np.abs(reference) ** 2).sum(1, keepdims=True) / (points[:, part] * reference).sum(1)[
+                :, None
+            ]
     return scaled
 
 
@@ -69,6 +70,26 @@ def unit(homotopy: Homotopy, points: np.ndarray) -> np.ndarray:
         part = homotopy.tape.group == g
         scaled[:, part] /= np.maximum(np.linalg.norm(points[:, part], axis=1, keepdims=True), 1e-300)
     return scaled
+
+
+def condition_at_end(homotopy: Homotopy, points: np.ndarray) -> np.ndarray:
+    """(p,) inverse of the smallest singular value of Jacobian and patches at time 0.
+
+    Each row is measured against its size at points with the same moduli and random arguments, so that neither small
+    coefficients nor high powers of small coordinates count as singular, and vanishing rows do.
+    """
+    if not len(points):
+        return np.zeros(0)
+    tape, here = homotopy.tape, unit(homotopy, points)
+    _, jacobian = evaluate(tape, here, homotopy.parameters[1])
+    size = np.zeros(jacobian.shape[:2])
+    rng = np.random.default_rng(0)
+    for _ in range(8):
+        turned = here * np.exp(2j * np.pi * rng.random(here.shape))
+        size = np.maximum(size, np.linalg.norm(evaluate(tape, turned, homotopy.parameters[1])[1], axis=2))
+    patches = (np.arange(tape.n_groups)[:, None] == tape.group) * here.conj()[:, None, :]
+    rows = np.concatenate([jacobian / np.maximum(size, 1e-300)[:, :, None], patches], axis=1)
+    return 1 / np.maximum(np.linalg.svd(rows, compute_uv=False)[:, -1], 1e-300)
 
 
 def go_round(homotopy: Homotopy, points: np.ndarray, radius: float, limit: int) -> Circuits:

@@ -65,18 +65,15 @@ class Reduction:
 class Reduced:
     """A system made ready: scaled by powers of 2 and without its affine equations.
 
-    scales: (n,) unknown = scale * scaled unknown; reduction: of the scaled unknowns
-    polynomials: the other equations, scaled; empty where a network evaluates them
+    scaled: the system in unknowns of size about 1; scales: (n,) unknown = scale * scaled unknown, powers of 2
+    reduction: of the scaled unknowns; polynomials: the other equations, empty where a network evaluates them
     """
 
     system: PolynomialSystem
+    scaled: PolynomialSystem
     scales: np.ndarray
     reduction: Reduction
     polynomials: tuple[Polynomial, ...]
-
-    def lift(self, points: np.ndarray) -> np.ndarray:
-        """Points (p, free) of the reduced system -> points (p, n) of the system."""
-        return self.reduction.lift(points) * self.scales
 
     @property
     def n_free(self) -> int:
@@ -108,10 +105,10 @@ class Homotopy:
     origin: str
 
     def affine(self, points: np.ndarray) -> np.ndarray:
-        """Projective points (p, coordinates) -> points (p, n) of the system; infinite ones give inf or NaN."""
+        """Projective points (p, coordinates) -> points (p, n) of the scaled system; infinite ones give inf or NaN."""
         n = self.reduced.n_free
         with np.errstate(all="ignore"):
-            return self.reduced.lift(points[:, :n] / points[:, n + self.tape.group[:n]])
+            return self.reduced.reduction.lift(points[:, :n] / points[:, n + self.tape.group[:n]])
 
 
 def reduce(system: PolynomialSystem) -> Reduced:
@@ -126,11 +123,12 @@ def reduce(system: PolynomialSystem) -> Reduced:
         rows = [balance(p) for p in system.affine]
         if any(p.degree > 1 for p in rows):
             raise ValueError("the equations added to a network's must be affine")
-        reduced = Reduced(system, np.ones(n), eliminate(rows, n), ())
+        reduced = Reduced(system, system, np.ones(n), eliminate(rows, n), ())
     else:
         polynomials, scales = equilibrate(system.polynomials, n)
         reduction = eliminate([p for p in polynomials if p.degree == 1], n)
-        reduced = Reduced(system, scales, reduction, tuple(p for p in polynomials if p.degree > 1))
+        scaled = PolynomialSystem.from_polynomials(polynomials, system.names)
+        reduced = Reduced(system, scaled, scales, reduction, tuple(p for p in polynomials if p.degree > 1))
     if reduced.n_equations < reduced.n_free:
         raise UnderdeterminedError.of(reduced.n_equations + n - reduced.n_free, n)
     return reduced
@@ -192,7 +190,7 @@ def eliminate(affine: Sequence[Polynomial], n: int) -> Reduction:
     pivots: list[int] = []
     for k in range(len(table)):
         sizes = np.abs(table[k:, :n])
-        row, column = np.unravel_index(np.argmax(sizes), sizes.shape)
+        row, column = divmod(int(np.argmax(sizes)), n)
         if sizes[row, column] < _DEPENDENT:
             if np.abs(table[k:, n]).max() > _DEPENDENT:
                 raise InconsistentError("the affine equations contradict each other")
@@ -202,7 +200,7 @@ def eliminate(affine: Sequence[Polynomial], n: int) -> Reduction:
         others = np.arange(len(table)) != k
         table[others] -= np.outer(table[others, column], table[k])
         table[others, column] = 0
-        pivots.append(int(column))
+        pivots.append(column)
     free = tuple(k for k in range(n) if k not in pivots)
     lift, offset = np.zeros((n, len(free)), complex), np.zeros(n, complex)
     lift[list(free), range(len(free))] = 1

@@ -5,13 +5,15 @@ atomic operations. A register is 2 LANES doubles, real parts then imaginary part
 at k * stride + 2 * LANES * r. Matrices and vectors are such registers, row by row, from the offset that names them.
 """
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
 from theory.continuation.tape import Tape
 from theory.continuation.vectors import LANES, less, load, maximum, splat, store
 
-JIT = {"cache": True, "nogil": True, "error_model": "numpy"}
+JIT: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
 WIDTH = 2 * LANES  # doubles in a complex register
 _PIVOT_THRESHOLD = 0.04  # keep the diagonal pivot down to a fifth of the largest entry: lanes rarely swap rows
 

@@ -8,6 +8,7 @@ from theory.systems import PolynomialSystem
 
 REGULAR_RADIUS = 1e-8  # relative distance below which two refined regular points are one
 SINGULAR_RADIUS = 1e-5  # the same for singular points, which are known to half the digits at best
+LOOSE_RADIUS = 1e-3  # for singular points that Newton's method alone has approached
 
 
 def relative_residual(system: PolynomialSystem, points: np.ndarray) -> np.ndarray:
@@ -20,14 +21,16 @@ def relative_residual(system: PolynomialSystem, points: np.ndarray) -> np.ndarra
 
 
 def conditions(system: PolynomialSystem, points: np.ndarray) -> np.ndarray:
-    """(p,) condition number of the Jacobian with its rows scaled to length 1; inf where it is singular to rounding."""
+    """(p,) condition number of each solution: a relative change e of all coefficients moves it by about
+    condition * e * (1 + |x|). It is 1 / (smallest singular value of the Jacobian, row i divided by 1 + the sum of
+    |terms of F_i| and multiplied by 1 + |x|), inf where that is 0.
+    """
     if not len(points):
         return np.zeros(0)
-    jacobian = system.jacobian(points)
-    length = np.linalg.norm(jacobian, axis=2, keepdims=True)
-    values = np.linalg.svd(jacobian / np.where(length > 0, length, 1), compute_uv=False)
-    smallest = values[:, -1]
-    return np.where(smallest > values[:, 0] * 1e-15, values[:, 0] / np.where(smallest > 0, smallest, 1), np.inf)
+    scale = (1 + np.abs(points).max(axis=1))[:, None] / (1 + system.magnitude(points))
+    values = np.linalg.svd(system.jacobian(points) * scale[:, :, None], compute_uv=False)
+    with np.errstate(divide="ignore"):
+        return 1 / values[:, -1]
 
 
 def refine(system: PolynomialSystem, points: np.ndarray, steps: int = 2) -> np.ndarray:
@@ -84,6 +87,14 @@ def clusters(points: np.ndarray, radius: float) -> np.ndarray:
         a, b = root(i), root(j)
         label[max(a, b)] = min(a, b)
     return np.unique([root(i) for i in range(len(points))], return_inverse=True)[1].astype(int)
+
+
+def recurring(points: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """(p,) whether each singular point is among the others, too."""
+    found = np.zeros(len(points), bool)
+    for i, _, _ in close_pairs(points, others, SINGULAR_RADIUS):
+        found[i] = True
+    return found
 
 
 def conjugate_partners(points: np.ndarray, singular: np.ndarray) -> np.ndarray:

@@ -16,8 +16,9 @@ class PathCount:
     """What became of the paths: tracked = finite + at_infinity + singular + failed.
 
     finite: ended at regular finite points; singular: at singular finite ones; failed: undecided, never left out
-    excess: of the finite and singular ones, those off the full system, where more equations than unknowns were squared
-        up by random combinations; 0 otherwise
+    Of the finite and singular ones these are no isolated solutions, so that the multiplicities sum up to the others:
+    excess: off the full system, where more equations than unknowns were squared up by random combinations
+    not_isolated: on a part of the zero set of positive dimension
     """
 
     tracked: int
@@ -26,6 +27,7 @@ class PathCount:
     singular: int
     failed: int
     excess: int = 0
+    not_isolated: int = 0
 
     def __post_init__(self) -> None:
         if self.tracked != self.finite + self.at_infinity + self.singular + self.failed:
@@ -38,8 +40,9 @@ class SolutionSet:
 
     solutions: (p, n) complex, in the order of `names`; of real systems the others come in exact conjugate pairs
     is_real: (p,) bool; multiplicity: (p,) paths that end there; singular: (p,) bool
-    residual: (p,) largest |F_i| / (1 + sum |terms of F_i|); condition: (p,) of the Jacobian with rows scaled to length
-        1; inf where singular
+    residual: (p,) largest |F_i| / (1 + sum |terms of F_i|), coefficients scaled to a size of about 1
+    condition: (p,) relative error of the solution over that of the coefficients; inf where singular
+    certified: (p,) whether interval arithmetic proved the solution, None where no proof was asked for
     start: which start system was used, and why; notes: what the user should know, sentences; seed: reproduces this
     """
 
@@ -54,6 +57,7 @@ class SolutionSet:
     start: str = ""
     backend: str = "native"
     seed: int = 0
+    certified: np.ndarray | None = None
     notes: tuple[str, ...] = field(default=())
 
     def __len__(self) -> int:
@@ -87,6 +91,7 @@ class SolutionSet:
             "start": self.start,
             "backend": self.backend,
             "seed": self.seed,
+            "certified": None if self.certified is None else self.certified.tolist(),
             "notes": list(self.notes),
         }
 
@@ -113,13 +118,14 @@ class SolutionSet:
                 start=data["start"],
                 backend=data["backend"],
                 seed=data["seed"],
+                certified=None if data["certified"] is None else np.array(data["certified"], dtype=bool),
                 notes=tuple(data["notes"]),
             )
         except (KeyError, TypeError, json.JSONDecodeError) as error:
             raise ValueError(f"this is no solution set as to_json writes it: {error!r}") from None
 
     def to_frame(self) -> "pd.DataFrame":
-        """One row a solution: a complex column for each unknown, then multiplicity, singular, real, residual, condition.
+        """One row a solution: a complex column for each unknown, then what is known about the solution.
 
         Needs pandas.
         """

@@ -1,15 +1,17 @@
 """th.solve: the isolated solutions of a polynomial system by homotopy continuation."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from theory.continuation import sift
-from theory.continuation.endgame import cauchy
+from theory.continuation.endgame import cauchy, condition_at_end
 from theory.continuation.homotopy import Homotopy, InconsistentError, Reduced, UnderdeterminedError, reduce
 from theory.continuation.solutions import PathCount, SolutionSet
 from theory.continuation.start import TooManyPathsError, total_degree
+from theory.continuation.tracker import AT_INFINITY as HEADED_OUT
 from theory.continuation.tracker import (
     DEFAULT,
     HOMOGENISING,
@@ -17,13 +19,11 @@ from theory.continuation.tracker import (
     PIVOTS,
     REACHED,
     STALLED,
-    STATUS,
     Ends,
     Progress,
     Settings,
     track,
 )
-from theory.continuation.tracker import AT_INFINITY as HEADED_OUT
 from theory.systems import PolynomialSystem
 
 __all__ = ["PathCount", "SolutionSet", "TooManyPathsError", "UnderdeterminedError", "solve"]
@@ -39,7 +39,8 @@ _ATTEMPTS = (
     DEFAULT._replace(predictor_error=3e-5, newton_ratio=0.02, accepted_update=1e-6, largest_step=0.02, max_steps=1e5),
 )
 _FAR_OUT = 1e-9  # |x_0| / |x| below which an end counts as infinite
-_DOUBTFUL_PIVOTS = 1e-9  # a regular end has better ones
+_DOUBTFUL_PIVOTS = 1e-9  # below that the condition number is looked at
+_DOUBTFUL_CONDITION = 1e10  # above that an end may be singular
 _SOLVED = 1e-7  # relative residual of a solution
 _ILL_CONDITIONED = 1e12  # singular for all that double precision can tell
 
@@ -74,15 +75,26 @@ def solve(
     if backend == "phcpy":
         from theory.continuation import phcpy_backend
 
-        return phcpy_backend.solve(system, seed)
+        found = phcpy_backend.solve(system, int(seed))
+    else:
+        found = _solve_natively(system, int(seed), MAX_PATHS if max_paths is None else max_paths, progress)
+    return _certified(system, found) if certify else found
+
+
+def _solve_natively(system: PolynomialSystem, seed: int, max_paths: int, progress: Progress | None) -> SolutionSet:
     try:
         reduced = reduce(system)
     except InconsistentError as error:
         return _empty(system, seed, str(error))
     if reduced.n_free == 0:
         return _linear(reduced, seed)
-    homotopy = total_degree(reduced, seed, MAX_PATHS if max_paths is None else max_paths)
-    return follow(homotopy, seed, progress)
+    return follow(lambda gamma: total_degree(reduced, gamma, max_paths), seed, progress)
+
+
+def _certified(system: PolynomialSystem, found: SolutionSet) -> SolutionSet:
+    from theory.continuation.certify import certify  # python-flint, only where a proof is asked for
+
+    return replace(found, certified=certify(system, found.solutions).certified)
 
 
 def _check(system: Any, start: str, backend: str, seed: Any, max_paths: Any) -> None:
@@ -98,22 +110,71 @@ def _check(system: Any, start: str, backend: str, seed: Any, max_paths: Any) -> 
 
 
 @dataclass(frozen=True, eq=False)
+class Found:
+    """The distinct solutions among the ends of paths, in scaled unknowns, and what is suspicious about them.
+
+    repeated: regular points reached by several paths; unpaired: solutions of a real system without their conjugate
+    """
+
+    kind: np.ndarray
+    solutions: np.ndarray
+    multiplicity: np.ndarray
+    singular: np.ndarray
+    is_real: np.ndarray
+    repeated: int
+    unpaired: int
+    excess: int
+    not_isolated: int = 0
+
+    def suspicion(self, system: PolynomialSystem) -> str:
+        """What only lost paths or jumps between paths explain; "" if nothing."""
+        reasons = []
+        if self.repeated:
+            reasons.append(f"{self.repeated} regular solutions were reached by more than one path")
+        if system.is_real and self.unpaired:
+            reasons.append(f"{self.unpaired} regular solutions of a real system lack their complex conjugate")
+        return "; ".join(reasons)
+
+    def isolated(self, other: "Found") -> "Found":
+        """Without the singular points that another homotopy does not find again."""
+        keep = ~self.singular | sift.recurring(self.solutions, other.solutions[other.singular])
+        names = ("solutions", "multiplicity", "singular", "is_real")
+        rows = {name: getattr(self, name)[keep] for name in names}
+        return replace(self, **rows, not_isolated=int(self.multiplicity[~keep].sum()))
+
+
+@dataclass(frozen=True, eq=False)
 class Outcome:
-    """What became of each path: kind (p,), points (p, n) of the system where finite."""
+    """What became of each path: kind (p,), points (p, n) of the scaled system where finite."""
 
     kind: np.ndarray
     points: np.ndarray
 
 
-def follow(homotopy: Homotopy, seed: int, progress: Progress | None = None) -> SolutionSet:
-    """Track all paths of a homotopy and sift their ends; suspicious sets are tracked again with tighter settings."""
-    found: SolutionSet | None = None
+def follow(restart: Callable[[int], Homotopy], seed: int, progress: Progress | None = None) -> SolutionSet:
+    """Track all paths of the homotopy restart(seed) and sift their ends.
+
+    Suspicious sets are tracked again with tighter settings. Singular ends are tracked again by restart(seed + 1): those
+    of isolated solutions come back, those on curves and larger sets land elsewhere.
+    """
+    homotopy = restart(seed)
+    suspicious = ""
     for settings in _ATTEMPTS:
-        found, suspicious = sifted(homotopy, ends_of(homotopy, settings, progress), seed)
+        outcome = ends_of(homotopy, settings, progress)
+        found = sift_ends(homotopy.reduced, outcome)
+        suspicious = found.suspicion(homotopy.reduced.system)
         if not suspicious:
-            return found
-    assert found is not None
-    return replace(found, notes=(*found.notes, suspicious))
+            break
+    notes = [f"after tracking again: {suspicious}"] if suspicious else []
+    if found.singular.any():
+        again = restart(seed + 1)
+        other = sift_ends(again.reduced, ends_of(again, DEFAULT, None))
+        found = found.isolated(other)
+    if found.not_isolated:
+        notes.append(
+            f"{found.not_isolated} paths end on a part of the zero set of positive dimension, which zero_set decomposes"
+        )
+    return _solution_set(homotopy, found, seed, notes)
 
 
 def ends_of(homotopy: Homotopy, settings: Settings, progress: Progress | None) -> Outcome:
@@ -132,111 +193,97 @@ def _settle(homotopy: Homotopy, ends: Ends) -> Outcome:
     """Sort ends into finite, singular, infinite and failed."""
     status, info = ends.status, ends.info
     kind = np.full(len(status), FAILED)
-    near_end = info[:, LAST_U] <= 1e-6
-    far_out = (info[:, HOMOGENISING] < _FAR_OUT) & near_end & np.isin(status, (REACHED, STALLED))
+    stopped = np.isin(status, (REACHED, STALLED))
+    far_out = stopped & (info[:, HOMOGENISING] < _FAR_OUT) & (info[:, LAST_U] <= 1e-6)
     kind[(status == HEADED_OUT) | far_out] = INFINITE
-    good = (status == REACHED) & ~far_out & (info[:, PIVOTS] > _DOUBTFUL_PIVOTS)
-    kind[good] = FINITE
+    reached = np.flatnonzero((status == REACHED) & ~far_out)
+    unclear = info[reached, PIVOTS] < _DOUBTFUL_PIVOTS
+    unclear[unclear] = condition_at_end(homotopy, ends.points[reached[unclear]]) > _DOUBTFUL_CONDITION
+    kind[reached[~unclear]] = FINITE
     points = homotopy.affine(ends.points)
-    doubtful = np.flatnonzero((kind == FAILED) & np.isin(info[:, STATUS], (REACHED, STALLED)))
+    doubtful = np.flatnonzero((kind == FAILED) & stopped)
     if len(doubtful):
         settled = cauchy(homotopy, doubtful, ends)
-        decided = np.isfinite(settled.error)
         kind[doubtful[settled.infinite]] = INFINITE
-        finite = decided & ~settled.infinite
+        finite = np.isfinite(settled.error) & ~settled.infinite
         kind[doubtful[finite]] = SINGULAR
         points[doubtful[finite]] = homotopy.affine(settled.points[finite])
     return Outcome(kind, points)
 
 
-def sifted(homotopy: Homotopy, outcome: Outcome, seed: int) -> tuple[SolutionSet, str]:
-    """The solution set of the ends, and what is suspicious about it ("" if nothing)."""
-    system, kind = homotopy.reduced.system, outcome.kind.copy()
+def sift_ends(reduced: Reduced, outcome: Outcome) -> Found:
+    """Refine the finite ends, drop what does not solve the full system, and list the distinct solutions."""
+    system, kind, points = reduced.scaled, outcome.kind.copy(), outcome.points.copy()
     finite = np.flatnonzero(np.isin(kind, (FINITE, SINGULAR)))
-    bad = finite[~np.isfinite(outcome.points[finite]).all(axis=1)]
-    kind[bad] = FAILED
+    kind[finite[~np.isfinite(points[finite]).all(axis=1)]] = FAILED
     regular = np.flatnonzero(kind == FINITE)
-    points = outcome.points.copy()
     points[regular] = sift.refine(system, points[regular])
     finite = np.flatnonzero(np.isin(kind, (FINITE, SINGULAR)))
     off = finite[sift.relative_residual(system, points[finite]) > _SOLVED]
-    excess = off if system.n_equations > system.n_unknowns else np.zeros(0, int)
-    kind[np.setdiff1d(off, excess)] = FAILED
-    kept = np.isin(kind, (FINITE, SINGULAR))
-    kept[excess] = False
-    rows, multiplicity, singular, repeated = _distinct(system, points, kind, np.flatnonzero(kept))
-    solutions, is_real, unpaired = _paired(system, points[rows], singular)
-    counts = [int((kind == k).sum()) for k in (FINITE, INFINITE, SINGULAR, FAILED)]
-    found = SolutionSet(
-        names=system.names,
-        solutions=solutions,
-        multiplicity=multiplicity,
-        singular=singular,
-        is_real=is_real,
-        residual=sift.relative_residual(system, solutions),
-        condition=np.where(singular, np.inf, sift.conditions(system, solutions)),
-        paths=PathCount(len(kind), *counts, excess=len(excess)),
-        start=homotopy.origin,
-        seed=int(seed),
-        notes=(f"{counts[3]} paths are undecided",) if counts[3] else (),
-    )
-    reasons = []
-    if repeated:
-        reasons.append(f"{repeated} regular solutions were reached by more than one path")
-    if unpaired:
-        reasons.append(f"{unpaired} solutions of a real system lack their complex conjugate")
-    return found, "; ".join(reasons)
-
-
-def _distinct(
-    system: PolynomialSystem, points: np.ndarray, kind: np.ndarray, kept: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """One row a solution: index of a path that ends there, multiplicity, singular or not; and how many regular points
-    were reached more than once, which only a jump between paths explains."""
+    excess = system.n_equations > system.n_unknowns
+    if not excess:
+        kind[off] = FAILED
+    kept = np.setdiff1d(finite, off)
     rows: list[int] = []
     multiplicity: list[int] = []
-    singular: list[bool] = []
     repeated = 0
     for what, radius in ((FINITE, sift.REGULAR_RADIUS), (SINGULAR, sift.SINGULAR_RADIUS)):
         members = kept[kind[kept] == what]
-        if not len(members):
-            continue
-        label = sift.clusters(points[members], radius)
-        _, first, size = np.unique(label, return_index=True, return_counts=True)
-        rows += members[first].tolist()
-        if what == FINITE:
-            repeated = int((size > 1).sum())
-            multiplicity += [1] * len(size)
-            singular += [False] * len(size)
-        else:
-            bad = sift.conditions(system, points[members[first]]) > _ILL_CONDITIONED
-            multiplicity += size.tolist()
-            singular += ((size > 1) | bad).tolist()
-    return np.array(rows, int), np.array(multiplicity, int), np.array(singular, bool), repeated
+        if len(members):
+            label = sift.clusters(points[members], radius)
+            _, first, size = np.unique(label, return_index=True, return_counts=True)
+            rows += members[first].tolist()
+            multiplicity += (size if what == SINGULAR else np.ones_like(size)).tolist()
+            repeated += int((size > 1).sum()) if what == FINITE else 0
+    index, weights = np.array(rows, int), np.array(multiplicity, int)
+    lone = (kind[index] == SINGULAR) & (weights == 1)
+    lone[lone] = sift.conditions(system, points[index[lone]]) < _ILL_CONDITIONED
+    kind[index[lone]] = FINITE
+    singular = kind[index] == SINGULAR
+    solutions, is_real, unpaired = _paired(system, points[index], singular)
+    return Found(kind, solutions, weights, singular, is_real, repeated, unpaired, len(off) if excess else 0)
 
 
-def _paired(
-    system: PolynomialSystem, points: np.ndarray, singular: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, int]:
+def _paired(system: PolynomialSystem, points: np.ndarray, singular: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     """(solutions, which are real, how many lack their conjugate): exact conjugate pairs for a real system."""
     partner = sift.conjugate_partners(points, singular)
     is_real = partner == np.arange(len(points))
     if not system.is_real:
         return points, is_real, 0
-    return sift.symmetrised(points, partner), is_real, int((partner < 0).sum())
+    return sift.symmetrised(points, partner), is_real, int(((partner < 0) & ~singular).sum())
+
+
+def _solution_set(homotopy: Homotopy, found: Found, seed: int, notes: list[str]) -> SolutionSet:
+    reduced = homotopy.reduced
+    finite, infinite, singular, failed = (int((found.kind == k).sum()) for k in (FINITE, INFINITE, SINGULAR, FAILED))
+    if failed:
+        notes = [*notes, f"{failed} paths are undecided"]
+    return SolutionSet(
+        names=reduced.system.names,
+        solutions=found.solutions * reduced.scales,
+        multiplicity=found.multiplicity,
+        singular=found.singular,
+        is_real=found.is_real,
+        residual=sift.relative_residual(reduced.scaled, found.solutions),
+        condition=np.where(found.singular, np.inf, sift.conditions(reduced.scaled, found.solutions)),
+        paths=PathCount(len(found.kind), finite, infinite, singular, failed, found.excess, found.not_isolated),
+        start=homotopy.origin,
+        seed=int(seed),
+        notes=tuple(notes),
+    )
 
 
 def _linear(reduced: Reduced, seed: int) -> SolutionSet:
     """The one solution of a system whose affine equations fix every unknown, if it solves the others."""
-    system = reduced.system
-    point = sift.refine(system, reduced.lift(np.zeros((1, 0), complex)))
+    system = reduced.scaled
+    point = sift.refine(system, reduced.reduction.lift(np.zeros((1, 0), complex)))
     residual = sift.relative_residual(system, point)
     if residual[0] > _SOLVED:
-        return _empty(system, seed, "the affine equations have one solution, which does not solve the others")
+        return _empty(reduced.system, seed, "the affine equations have one solution, which does not solve the others")
     is_real = np.abs(point.imag).max(axis=1) <= sift.REGULAR_RADIUS * (1 + np.abs(point).max(axis=1))
     return replace(
-        _empty(system, seed, "the equations are affine: no path was needed"),
-        solutions=np.where(is_real[:, None], point.real, point),
+        _empty(reduced.system, seed, "the equations are affine: no path was needed"),
+        solutions=np.where(is_real[:, None], point.real, point) * reduced.scales,
         multiplicity=np.ones(1, int),
         singular=np.zeros(1, bool),
         is_real=is_real,

@@ -19,9 +19,11 @@ class TooManyPathsError(ValueError):
 
 
 def total_degree(reduced: Reduced, seed: int, max_paths: int) -> Homotopy:
-    """H_i = a_i f_i + b_i (x_i^d_i - x_0^d_i) with (a, b) from (0, gamma) to (scale, 0): prod(d_i) paths.
+    """H_i = a_i f_i + b_i x_i^d_i + c_i x_0^d_i: prod(d_i) paths.
 
-    gamma: random on the unit circle, one for each equation. Raises TooManyPathsError before anything large is made.
+    (a, b, c) run from (0, gamma, -gamma r) to (scale, 0, 0), with gamma and r random on the unit circle.
+
+    Raises TooManyPathsError before anything large is made.
     Source: A. Morgan, A. Sommese, Appl. Math. Comput. 24 (1987), the gamma trick.
     """
     rng = np.random.default_rng(seed)
@@ -34,24 +36,27 @@ def total_degree(reduced: Reduced, seed: int, max_paths: int) -> Homotopy:
     count = math.prod(degrees)
     if count > max_paths:
         raise TooManyPathsError.of(count, max_paths, "total-degree")
-    of_target, of_start = recorder.parameters(n), recorder.parameters(n)
-    infinity = recorder.homogenising[0]
+    target, power, constant = (recorder.parameters(n) for _ in range(3))
     mixed = [
-        a * recorder.homogenised(f) + b * (x**d - infinity**d)
-        for a, f, b, x, d in zip(of_target, squared, of_start, recorder.unknowns, degrees, strict=True)
+        target[i] * recorder.homogenised(squared[i])
+        + power[i] * recorder.unknowns[i] ** d
+        + constant[i] * recorder.homogenising[0] ** d
+        for i, d in enumerate(degrees)
     ]
     tape = recorder.tape(mixed)
-    gamma = np.exp(2j * np.pi * rng.random(n))
+    gamma, radicands = np.exp(2j * np.pi * rng.random((2, n)))
     sample = np.exp(2j * np.pi * rng.random((20, n + 1)))
-    values, _ = evaluate(tape, sample, np.concatenate([np.ones(n), np.zeros(n)]))
+    values, _ = evaluate(tape, sample, np.repeat([1, 0, 0], n))
     size = np.sqrt((np.abs(values) ** 2).mean(axis=0))
     scale = 1 / np.where(size > 0, size, 1.0)
-    parameters = np.array([np.concatenate([np.zeros(n), gamma]), np.concatenate([scale, np.zeros(n)])])
-    return Homotopy(tape, _roots_of_unity(degrees), parameters, reduced, (tuple(range(n)),), "total-degree")
+    parameters = np.array([[np.zeros(n), gamma, -gamma * radicands], [scale, np.zeros(n), np.zeros(n)]])
+    starts = _roots(radicands, degrees)
+    return Homotopy(tape, starts, parameters.reshape(2, -1), reduced, (tuple(range(n)),), "total-degree")
 
 
-def _roots_of_unity(degrees: list[int]) -> np.ndarray:
-    """All solutions of x_i^d_i = 1, with a last coordinate 1: (prod(d), n + 1)."""
+def _roots(radicands: np.ndarray, degrees: list[int]) -> np.ndarray:
+    """All solutions of x_i^d_i = r_i, with a last coordinate 1: (prod(d), n + 1)."""
+    exponents = np.array(degrees)
     index = np.indices(degrees).reshape(len(degrees), -1).T
-    points = np.exp(2j * np.pi * index / np.array(degrees))
+    points = radicands ** (1 / exponents) * np.exp(2j * np.pi * index / exponents)
     return np.hstack([points, np.ones((len(points), 1))])

@@ -83,7 +83,7 @@ class Node:
     def _lift(self, other: Any) -> "Node | None":
         if isinstance(other, Node):
             return other
-        if isinstance(other, np.ndarray):
+        if isinstance(other, np.ndarray | str):
             return None
         try:
             return self.recorder.constant(other)

@@ -321,18 +321,19 @@ def track(
     info[:, STATUS] = UNTRACKED
     n_threads = max(1, min(threads or processors(), count // LANES))
     shared = np.zeros((n_threads, 2), dtype=np.int64)
-    job = (starts, parameters, first, last, ends, info)
+
+    def work(k: int) -> None:
+        which = np.arange(k, count, n_threads)
+        track_lanes(tape, settings, which, starts, parameters, first, last, ends, info, shared[k])
+
     pool = ThreadPoolExecutor(n_threads)
-    works = [
-        pool.submit(track_lanes, tape, settings, np.arange(k, count, n_threads), *job, shared[k])
-        for k in range(n_threads)
-    ]
+    works = [pool.submit(work, k) for k in range(n_threads)]
     try:
         while wait(works, timeout=0.1 if progress else None).not_done:
             if progress is not None:
                 progress(int(shared[:, 1].sum()), count, "paths")
-        for work in works:
-            work.result()
+        for done in works:
+            done.result()
     finally:
         shared[:, 0] = 1
         pool.shutdown()
