@@ -19,7 +19,7 @@ MAX_DIGITS = 4300  # Python writes no longer integers in decimal
 MAX_UNKNOWNS = 20  # for mixed volumes, and for a network's equations to be expanded
 MAX_TERMS = 1_000_000  # of one equation of a network, counted as all monomials of its degree
 
-MAX_WORK = 2e9  # multiplications for a mixed volume, some seconds at the most
+MAX_WORK = 1e9  # multiplications for each support of a mixed volume: about a second
 
 Partition = tuple[tuple[str, ...], ...]
 

@@ -22,7 +22,7 @@ from theory.counted_equations import (
     Partition,
     PolyhedralCount,
 )
-from theory.systems import PolynomialSystem
+from theory.systems import ConstantEquationError, PolynomialSystem
 
 if TYPE_CHECKING:
     from theory.networks import PolynomialNetwork
@@ -144,7 +144,8 @@ def bounds(
     For a network one equation is counted for each input, as the paper does, whatever the number of its outputs; the
     equations of its `interpolation_system` are N*m.
 
-    Raises ValueError for a network without n_data, a system with it, and what is no partition of the unknowns.
+    Raises ValueError for a network without n_data, a system with it, what is no partition of the unknowns, and
+    (ConstantEquationError) equations of degree 0.
     """
     if isinstance(system_or_net, PolynomialSystem):
         if n_data is not None:
@@ -181,6 +182,11 @@ def _bounds(
     notes: tuple[str, ...],
 ) -> Bounds:
     """The cheap numbers; paper: a shape and N where the paper's count applies."""
+    if degrees[0]:
+        raise ConstantEquationError(
+            f"{degrees[0]} of {sum(degrees.values())} equations do not depend on the unknowns; a net without bias "
+            "gives such equations at the input 0: leave it out"
+        )
     ordered = tuple(sorted(degrees.items(), reverse=True))
     counted, room = [], n_unknowns
     for degree, count in ordered:  # of more equations than unknowns those of the highest degrees

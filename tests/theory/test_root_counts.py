@@ -16,7 +16,7 @@ from theory import multihomogeneous
 from theory.architectures import NetworkShape, theory2_cnn
 from theory.polynomials import Polynomial, gaussian
 from theory.root_counts import log2
-from theory.systems import PolynomialSystem
+from theory.systems import ConstantEquationError, PolynomialSystem
 
 x, y, z = sp.symbols("x y z")
 
@@ -220,6 +220,12 @@ def test_integers_are_written_out_up_to_4300_digits():
 def test_bad_questions_are_refused(target, arguments, said):
     with pytest.raises(ValueError, match=said):
         th.bounds(target, **arguments)
+
+
+def test_data_that_no_weight_can_change_are_refused():
+    system = th.PolynomialNetwork((1, 2, 1), th.monomial(2), bias=False).interpolation_system([[0], [1]], [1, 1])
+    with pytest.raises(ConstantEquationError, match="1 of 2 equations do not depend"):
+        th.bounds(system)
 
 
 def test_all_partitions_of_a_set_are_listed_once():

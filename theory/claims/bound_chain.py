@@ -131,7 +131,7 @@ def check(seed: int = 0) -> Claim:
         seed=seed,
         note=(
             "Every partition was tried: up to 8 unknowns the least multihomogeneous number is that of all partitions. "
-            "Networks have special coefficients, so that counts stay below the mixed volumes; with one hidden unit they "
-            "reach them."
+            "Networks have special coefficients, so that counts stay below the mixed volumes; with one hidden unit "
+            "they reach them."
         ),
     )
