@@ -63,7 +63,7 @@ def waves(n: int, eps: float, seed: int) -> Smooth:
 
 
 def slow(eps: float) -> Smooth:
-    """a^2 log cosh(x / a) from x = 1 / a, a = 1.01 eps, beta = 1: the slope stays just above eps on the way down from 1."""
+    """a^2 log cosh(x / a) from x = 1 / a, a = 1.01 eps, beta = 1: a slope just above eps all the way down from 1."""
     a = 1.01 * eps
 
     def value(x: np.ndarray) -> float:
