@@ -102,6 +102,6 @@ def check(seed: int = 0) -> Claim:
         source=SOURCE,
         tolerance="none: rational arithmetic, equality",
         seed=seed,
-        note="What is reached is a critical point: the step leads to maxima and saddles as well. It needs the inverse of "
-        "the Hessian, which is why the slide calls it unsuitable for deep networks.",
+        note="What is reached is a critical point: the step leads to maxima and saddles as well. It needs the inverse "
+        "of the Hessian: unsuitable for deep networks, as the slide says.",
     )
