@@ -136,7 +136,7 @@ def _end(instance: Instance, activation: Activation, config: Config, seed: list[
     model = SmallNet(instance.widths, activation, instance.bias, seed=start, dtype=torch.float64)
     inputs, targets = (torch.from_numpy(array) for array in instance.arrays())
     data = Data(instance.name, inputs, targets, inputs[:0], targets[:0], n_classes=0, identity="")
-    descent = TrainConfig(config.descent, batch=None, rate=config.rate, every=config.descent, loss="square")
+    descent = TrainConfig(config.descent, batch=None, rate=config.rate, every=max(config.descent, 1), loss="square")
     before = measure.weight_vector(model)
     history = train(model, data, descent)
     if (

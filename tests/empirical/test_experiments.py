@@ -1,0 +1,141 @@
+"""The experiments: the registry, the contract of each module, and the two on networks."""
+
+from dataclasses import fields, is_dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+
+import empirical as em
+import theory as th
+from empirical import measure
+from empirical.data import load_data
+from empirical.experiments import EXPERIMENTS, PRESETS, _module, polynomial_net, zero_set_dimension
+from empirical.models import SmallNet
+from empirical.records import RecordError
+from theory.rank import numerical_rank
+
+
+@pytest.mark.parametrize("id", EXPERIMENTS)
+def test_every_experiment_keeps_the_contract(id):
+    module = _module(id)
+    assert tuple(module.PRESETS) == PRESETS
+    assert is_dataclass(module.Config)
+    assert all(isinstance(preset, module.Config) for preset in module.PRESETS.values())
+    assert isinstance(module.REPORTED, dict)
+    names = {field.name for field in fields(module.Config)}
+    assert ("data" in names) == ("subset" in names)
+
+
+def test_a_run_is_kept_loaded_again_and_not_mixed_with_another(tmp_path):
+    first = em.run("polynomial-net", out=tmp_path)
+    assert first.path == tmp_path / "polynomial-net-smoke-seed0"
+    assert first.config["data"]["name"] == "digits"
+    stamp = (first.path / "metrics.csv").stat().st_mtime_ns
+    assert em.run("polynomial-net", out=tmp_path).claim == first.claim
+    assert (first.path / "metrics.csv").stat().st_mtime_ns == stamp
+    with pytest.raises(RecordError, match=r"data\.name: 'digits' there, 'images' asked"):
+        em.run("polynomial-net", data="images", out=tmp_path)
+    assert set(first.figures) == {"curves", "sweep", "activations"}
+    assert first.claim.verdict == "holds"
+    assert first.claim.control.passed
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "named"),
+    [
+        ({"id": "nope"}, ValueError, "unknown experiment 'nope'"),
+        ({"preset": "huge"}, ValueError, "unknown preset 'huge'"),
+        ({"preset": "cpu"}, ValueError, "needs cifar10"),
+        ({"data": "no/such/folder"}, ValueError, "does not exist"),
+        ({"data": "mnist"}, ValueError, "root"),
+        ({"data": 3}, TypeError, "int"),
+        ({"data": (np.zeros((20, 5)), np.zeros(20))}, ValueError, "images"),
+        ({"device": "abacus"}, ValueError, "'abacus' is not there"),
+        ({"seed": -1}, ValueError, "-1"),
+    ],
+)
+def test_a_bad_request_is_said_in_one_line_and_finishes_nothing(changes, error, named, tmp_path):
+    with pytest.raises(error, match=named) as caught:
+        em.run(**({"id": "polynomial-net", "out": tmp_path} | changes))
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.rglob("claim.json"))
+
+
+def test_numbers_depend_on_the_seed_alone(monkeypatch):
+    monkeypatch.setattr(zero_set_dimension, "INSTANCES", zero_set_dimension.INSTANCES[:1])
+    config = zero_set_dimension.Config(starts=1, descent=20, polish=20, sweep=(4,))
+    first, second, other = (
+        zero_set_dimension.compute(config, None, seed=seed, device="cpu").table for seed in (0, 0, 1)
+    )
+    assert first == second
+    assert [row["residual"] for row in first] != [row["residual"] for row in other]
+
+
+def test_nullities_at_zero_error_are_those_theory_predicts():
+    result = zero_set_dimension.compute(zero_set_dimension.PRESETS["smoke"], None, seed=1, device="cpu")
+    assert result.claim.verdict == "holds"
+    assert result.claim.control.passed
+    zero = [row for row in result.table if row["zero_error"]]
+    assert {row["activation"] for row in zero} == {"polynomial", "relu"}
+    assert all(row["nullity"] == row["n_weights"] - row["n_equations"] for row in zero)
+
+
+def test_the_wider_net_has_the_neurovariety_dimension_it_is_said_to_have():
+    instance = zero_set_dimension.wide(40)
+    net = instance.network()
+    w = np.random.default_rng(0).normal(size=net.n_parameters)
+    jacobian = net.jacobian(w, np.random.default_rng(1).normal(size=(40, 2)))
+    assert numerical_rank(jacobian).rank == instance.neurovariety_dimension == 10
+    assert instance.n_weights == net.n_parameters == 32
+
+
+def test_polishing_ends_at_zero_error_and_elsewhere_at_a_critical_point():
+    net = SmallNet((1, 1), bias=False, dtype=torch.float64)  # y = w x on inconsistent data: least squares
+    x, y = torch.tensor([[1.0], [2.0]], dtype=torch.float64), torch.tensor([[1.0], [1.0]], dtype=torch.float64)
+    zero_set_dimension.polish(net, x, y, 100)
+    # a change of w by its share sqrt(eps) changes the error by less than rounding
+    np.testing.assert_allclose(measure.weight_vector(net), [3 / 5], rtol=np.finfo(float).eps ** 0.5)
+    assert zero_set_dimension.polish(net, x, 3 * x, 100) < 1e-12
+
+
+def test_the_hessian_contains_the_second_order_terms():
+    # half (a v^2 - y)^2 at a = 2, v = 3, y = 1: residual 17, gradient of f (9, 12), Hessian of f ((0, 6), (6, 4))
+    net = SmallNet((1, 1, 1), th.monomial(2), bias=False, dtype=torch.float64)
+    measure.set_weights(net, np.array([3.0, 2.0]))  # v, then a
+    found = measure.hessian(net, torch.ones(1, 1, dtype=torch.float64), torch.ones(1, 1, dtype=torch.float64))
+    np.testing.assert_allclose(found, np.outer([12, 9], [12, 9]) + 17 * np.array([[4, 6], [6, 0]]))
+
+
+def test_shares_outside_an_interval_are_counted_over_all_hidden_layers():
+    net = SmallNet((1, 2, 2, 1), bias=False)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.fill_(1.0)
+    seen = measure.preactivations(net, torch.tensor([[1.0], [3.0]]), radius=2.5)
+    assert seen.outside == 4 / 8  # first layer 1, 1, 3, 3; second layer 2, 2, 6, 6
+    assert seen.largest == 6.0
+
+
+@pytest.mark.parametrize(
+    ("interval", "verdict"),
+    [((-0.04, 0.03), True), ((0.06, 0.09), False), ((-0.09, -0.06), False), ((-0.06, 0.01), None)],
+)
+def test_only_an_interval_within_the_margin_is_a_small_gap(interval, verdict):
+    assert polynomial_net._inside(*interval, margin=0.05) is verdict
+
+
+def test_the_interval_of_a_mean_covers_it_at_the_stated_rate():
+    rng = np.random.default_rng(0)
+    ends = np.array([polynomial_net.interval_of_mean(rng.normal(size=4)) for _ in range(4000)])
+    missed_above, missed_below = (ends[:, 1] < 0).mean(), (ends[:, 0] > 0).mean()
+    error = 4 * (0.01 * 0.99 / 4000) ** 0.5
+    assert abs(missed_above - 0.01) < error
+    assert abs(missed_below - 0.01) < error
+
+
+def test_polynomial_nets_that_are_trained_too_fast_do_not_hold():
+    config = replace(polynomial_net.PRESETS["smoke"], epochs=1, seeds=2, polynomial=(10, 3), sweep=())
+    data = load_data("digits", subset=(300, 100))
+    claim = polynomial_net.compute(config, data, seed=0, device="cpu").claim
+    assert claim.verdict != "holds"
