@@ -89,7 +89,8 @@ def start_gap(values: np.ndarray, starts: np.ndarray) -> float:
         a, b = of_chains[starts == label], of_chains[starts != label]
         if len(a) > 1 and len(b) > 1:
             error = math.sqrt(a.var(ddof=1) / len(a) + b.var(ddof=1) / len(b))
-            gaps.append(abs(a.mean() - b.mean()) / error if error else math.inf * abs(a.mean() - b.mean()))
+            apart = abs(a.mean() - b.mean())
+            gaps.append(apart / error if error else (math.inf if apart else 0.0))
     if not gaps:
         raise ValueError("comparing starts needs at least two of them with at least 2 chains each")
     return float(max(gaps))
