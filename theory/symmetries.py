@@ -12,6 +12,7 @@ Not listed: a quadratic before a single output also has rotations of its units t
 networks reach fewer functions than their number of weights suggests (the defect of their neurovariety).
 """
 
+import itertools
 import math
 from dataclasses import dataclass
 from fractions import Fraction
@@ -76,13 +77,12 @@ Junction = tuple[Dense, slice, PolynomialActivation, Dense, slice]
 def _junctions(network: "PolynomialNetwork") -> list[Junction]:
     """Every hidden layer: the dense layer before it, its activation, and the dense layer after it."""
     found: list[Junction] = []
-    steps = list(zip(network.layers, network.slices, strict=True))
-    for (before, here), (after, there) in zip(steps, steps[1:], strict=False):
-        if isinstance(before, Dense) and isinstance(after, Dense):
-            found.append((before, here, _IDENTITY, after, there))
-    for (before, here), (middle, _), (after, there) in zip(steps, steps[1:], steps[2:], strict=False):
-        if isinstance(before, Dense) and isinstance(middle, Activate) and isinstance(after, Dense):
-            found.append((before, here, middle.activation, after, there))
+    dense = [(k, layer) for k, layer in enumerate(network.layers) if isinstance(layer, Dense)]
+    for (k, before), (j, after) in itertools.pairwise(dense):
+        between = network.layers[k + 1 : j]
+        activations = [layer.activation for layer in between if isinstance(layer, Activate)] or [_IDENTITY]
+        if len(between) <= 1 and len(activations) == 1:
+            found.append((before, network.slices[k], activations[0], after, network.slices[j]))
     return found
 
 
