@@ -12,7 +12,7 @@ from theory.activations import PolynomialActivation
 from theory.dual_numbers import Dual, linear, tangent
 from theory.layers import Activate, Layer
 from theory.polynomials import Polynomial, gaussian
-from theory.rings import finite_array, ring_array, ring_matrix, ring_number
+from theory.rings import finite_array, plain_array, ring_array, ring_matrix, ring_number
 
 if TYPE_CHECKING:
     from theory.networks import PolynomialNetwork
@@ -34,7 +34,7 @@ class NetworkEquations:
     regularization: Any = 0
 
     def __post_init__(self) -> None:
-        X, Y = np.asarray(self.inputs), np.asarray(self.targets)
+        X, Y = plain_array(self.inputs, "inputs"), plain_array(self.targets, "targets")
         n, m = self.network.n_inputs, self.network.n_outputs
         if X.ndim != 2 or X.shape[1] != n or not len(X):
             raise ValueError(f"inputs must have shape (N, {n}) with N > 0, got {X.shape}")

@@ -59,9 +59,17 @@ def ring_matrix(rows: Any, width: int) -> np.ndarray:
     return ring_array(flat).reshape(-1, width)
 
 
+def plain_array(values: Any, what: str) -> np.ndarray:
+    """values as a numpy array. Raises ValueError for rows of different lengths."""
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise ValueError(f"{what} must have rows of equal length") from None
+
+
 def finite_array(values: Any, what: str) -> np.ndarray:
     """values as an array of float64 or complex128. Raises ValueError where one is no finite number."""
-    array = np.asarray(values)
+    array = plain_array(values, what)
     if array.dtype == object:
         exact = [gaussian(entry) for entry in array.ravel()]
         numbers = [complex(c) if c.im else float(c.re) for c in exact]

@@ -295,6 +295,7 @@ def test_complex_data_stay_exact():
     (ValueError, "N > 0", lambda: NETWORKS[0].interpolation_system(np.ones((0, 2)), np.ones(0))),
     (ValueError, r"inputs must have shape \(N, 2\)", lambda: NETWORKS[0].interpolation_system([[1]], [1])),
     (ValueError, r"targets must have shape \(1, 1\)", lambda: NETWORKS[0].interpolation_system([[1, 2]], [1, 2])),
+    (ValueError, "inputs must have rows of equal", lambda: NETWORKS[0].interpolation_system([[1, 2], [1]], [1, 2])),
     (ValueError, "targets must be finite", lambda: NETWORKS[0].interpolation_system([[1, 2]], [np.nan])),
     (ValueError, "not negative, got -1", lambda: NETWORKS[0].critical_system([[1, 2]], [1], -1)),
     (ValueError, "real weights of shape", lambda: NETWORKS[0].to_torch(np.ones(13) * 1j)),
