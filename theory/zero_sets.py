@@ -25,8 +25,9 @@ from theory.witness_sets import (
 )
 
 MAX_PATHS = 60_000
-VANISHES = 1e-8  # of equations, relative to 1 + the sum of the sizes of their terms
-VANISHES_AT_SINGULAR = 1e-6  # singular ends are known to fewer digits
+# Equations relative to 1 + the sum of the sizes of their terms: of points as they come, and once brought onto the set.
+# Large points that are no zeros have relative residuals of 1e-8, true ones of 1e-15.
+NEARLY_VANISHES, VANISHES, VANISHES_AT_SINGULAR = 1e-6, 1e-12, 1e-9
 NEARLY_DEPENDENT = 1e-5  # relative singular value of the Jacobian below which an end may lie on a larger component
 
 Progress = Callable[[int, int, str], None]
@@ -123,7 +124,7 @@ class ZeroSet:
     def contains(self, point: Sequence[Any] | np.ndarray) -> bool:
         """Whether every equation vanishes at the point (n,), relative to the size of its terms."""
         target = _one_point(point, self.system.n_unknowns)
-        return bool(relative_residual(self.system, target[None])[0] < VANISHES)
+        return bool(relative_residual(self.system, target[None])[0] < VANISHES_AT_SINGULAR)
 
     def sample(self, n: int, real: bool = False, seed: int = 0) -> np.ndarray:
         """n points of the zero set (n, unknowns): of its components in turn, or real ones.
@@ -189,9 +190,11 @@ def _components(
 ) -> list[Component]:
     """The components of dimension k = len(slices) among the solutions of the square system on the slices."""
     k = len(slices)
-    near = residuals < VANISHES_AT_SINGULAR
+    near = residuals < NEARLY_VANISHES
     points, counts = solutions.solutions[near], np.asarray(solutions.multiplicity)[near]
     points, full_rank = _polished(system, slices, points)
+    on_set = relative_residual(system, points) < np.where(full_rank, VANISHES, VANISHES_AT_SINGULAR)
+    points, counts, full_rank = points[on_set], counts[on_set], full_rank[on_set]
     suspects = np.flatnonzero(~full_rank | (counts > 1))
     on_larger = np.zeros(len(points), dtype=bool)
     for component in larger:
