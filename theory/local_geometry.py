@@ -12,6 +12,8 @@ from theory.systems import PolynomialSystem
 ZERO_RESIDUAL = 1e-8
 """A point counts as a zero where every equation is below this, relative to 1 + the sum of its terms' sizes."""
 
+_SMALLEST_UNIT = 1e-2  # of an unknown near 0
+
 
 @dataclass(frozen=True)
 class Degeneracy:
@@ -19,7 +21,7 @@ class Degeneracy:
 
     jacobian_rank: of F'(w); tangent_dimension: K - jacobian_rank
     hessian_nullity: of the Hessian of |F|^2 / 2, the terms with second derivatives included; K - jacobian_rank at zeros
-    gap: how far the singular values fall where the rank was read off (of the Hessian, where the point is no zero)
+    gap: how far the scaled singular values fall where the rank was read off (the Hessian's, where the point is no zero)
     reliable: that gap is wide enough to decide
     local_dimension: of the zero set through w, where that is certain (full rank); None at other points
     symmetry_dimension: of the orbit of w under the network's continuous symmetries; None where no network is known
@@ -43,7 +45,8 @@ def degeneracy(system: PolynomialSystem, point: Sequence[Any] | np.ndarray) -> D
     """Ranks and nullities at a point (K,), a zero of the system or not.
 
     At zeros the Hessian of |F|^2 / 2 is J^T J, so its nullity is read off the singular values of J: those of J^T J are
-    their squares and sink below rounding. Complex points are measured with the same rule.
+    their squares and sink below rounding. Unknowns are measured in units of their own size and equations in units of
+    their terms, which changes no rank and keeps far-out points clear. Complex points: the Hessian of sum F_i^2 / 2.
     Raises ValueError for a point of another shape or with NaN.
     Source: full rank and dimension, implicit function theorem; J^T J, Gauss-Newton.
     """
@@ -54,9 +57,13 @@ def degeneracy(system: PolynomialSystem, point: Sequence[Any] | np.ndarray) -> D
     residual = float(np.max(np.abs(values) / (1 + system.magnitude(w))))
     is_zero = residual <= ZERO_RESIDUAL
     jacobian = system.jacobian(w)
-    of_jacobian = numerical_rank(jacobian, noise=residual if is_zero else 0.0)
+    units = np.hypot(np.abs(w), _SMALLEST_UNIT)
+    scaled = jacobian * units / (1 + system.magnitude(w))[:, None]
+    of_jacobian = numerical_rank(scaled, noise=residual if is_zero else 0.0)
     m, n = jacobian.shape
-    of_hessian = of_jacobian if is_zero else numerical_rank(_hessian(system, w, values, jacobian))
+    of_hessian = of_jacobian
+    if not is_zero:
+        of_hessian = numerical_rank(_hessian(system, w, values, jacobian) * np.outer(units, units))
     nullity = n - of_hessian.rank
     orbit = symmetry_tangents(system, w)
     symmetric = None if orbit is None else _orbit_dimension(orbit)

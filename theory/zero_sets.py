@@ -135,7 +135,7 @@ class ZeroSet:
         if self.is_empty:
             raise ValueError(f"the zero set is empty and cannot be sampled: {self.reason}")
         if real:
-            return _real_points(self.system, n, np.random.default_rng([self.seed, seed, 2]))
+            return real_points(self.system, n, np.random.default_rng([self.seed, seed, 2]))
         reduced = [c for c in self.components if c.multiplicity == 1]
         if not reduced:
             return np.array([self.points[k % len(self.points)] for k in range(n)])
@@ -261,13 +261,13 @@ def _one_point(point: Any, n: int) -> np.ndarray:
     return target
 
 
-def _real_points(system: PolynomialSystem, n: int, rng: np.random.Generator) -> np.ndarray:
+def real_points(system: PolynomialSystem, n: int, rng: np.random.Generator) -> np.ndarray:
     """Real zeros by Gauss-Newton from random real starts of growing spread: (n, unknowns)."""
     if not system.is_real:
         raise ValueError("real points need a system with real coefficients, this one has complex ones")
     found: list[np.ndarray] = []
-    for spread in (1.0, 1.0, 2.0, 0.5, 4.0, 8.0):
-        w = spread * rng.standard_normal((max(4 * n, 64), system.n_unknowns))
+    for spread in (1.0, 2.0, 0.5, 4.0, 1.0, 2.0, 8.0):
+        w = spread * rng.standard_normal((max(4 * n, 128), system.n_unknowns))
         for _ in range(60):
             values, jacobian = system.evaluate(w), system.jacobian(w)
             step = np.einsum("pnm,pm->pn", np.linalg.pinv(jacobian, rcond=1e-10), values)
