@@ -170,8 +170,8 @@ def check(seed: int = 0) -> Claim:
         seed=seed,
         printed_verdict=_printed(minima, degenerate),
         note=f"{sum(found.n_live for _, found in results)} live critical points of non-zero error, {minima} of them "
-        f"real minima, {degenerate} of those degenerate. Points with a dead unit form manifolds of degenerate saddles of "
-        "non-zero error. One hidden unit: larger networks are too large for a full decomposition.",
+        f"real minima, {degenerate} of those degenerate. Points with a dead unit form manifolds of degenerate saddles "
+        "of non-zero error. One hidden unit: larger networks are too large for a full decomposition.",
     )
 
 
