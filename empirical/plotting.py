@@ -63,16 +63,18 @@ def lines(
     log: str = "",
     markers: bool = True,
     limits: tuple[float, float] | None = None,
+    first: int = 0,
     axes: Axes | None = None,
 ) -> Figure:
     """One line an entry of series: label -> (x, y) or (x, y, spread), spread shown as a band of y ± spread.
 
-    x, y: the axes' names, with units. log: any of "x", "y", "xy". limits: of the y axis. A NaN breaks a line.
+    x, y: the axes' names, with units. log: any of "x", "y", "xy". limits: of the y axis.
+    first: which style the first of the series has. A NaN breaks a line.
     """
     axes = axes or _alone()
     with matplotlib.rc_context(_STYLE):
         for k, (label, (horizontal, vertical, *spread)) in enumerate(series.items()):
-            look = style(k) if markers else {**style(k), "marker": None}
+            look = style(first + k) if markers else {**style(first + k), "marker": None}
             at, values = np.asarray(horizontal, float), np.asarray(vertical, float)
             axes.plot(at, values, label=label, **look)
             if spread:
@@ -90,13 +92,17 @@ def points(
     title: str = "",
     log: str = "",
     limits: tuple[float, float] | None = None,
+    first: int = 0,
     axes: Axes | None = None,
 ) -> Figure:
-    """One set of unconnected points an entry of series: label -> (x, y) or (x, y, error), error drawn as a bar."""
+    """One set of unconnected points an entry of series: label -> (x, y) or (x, y, error), error drawn as a bar.
+
+    The other arguments are those of `lines`.
+    """
     axes = axes or _alone()
     with matplotlib.rc_context(_STYLE):
         for k, (label, (horizontal, vertical, *error)) in enumerate(series.items()):
-            look = {**style(k), "linestyle": "none"}
+            look = {**style(first + k), "linestyle": "none"}
             axes.errorbar(horizontal, vertical, yerr=error[0] if error else None, label=label, capsize=2.0, **look)
         _finish(axes, x, y, title, log, limits, legend=len(series) > 1)
     return _figure(axes)
@@ -162,7 +168,7 @@ def mark(axes: Axes, value: float, text: str, *, vertical: bool = False) -> None
     with matplotlib.rc_context(_STYLE):
         if vertical:
             axes.axvline(value, color="#555555", linestyle=":", linewidth=1.0)
-            axes.annotate(text, (value, 0.98), xycoords=("data", "axes fraction"), xytext=(2, 0), va="top",
+            axes.annotate(text, (value, 0.02), xycoords=("data", "axes fraction"), xytext=(3, 0), va="bottom",
                           textcoords="offset points", fontsize=7, color="#555555")  # fmt: skip
         else:
             axes.axhline(value, color="#555555", linestyle=":", linewidth=1.0)

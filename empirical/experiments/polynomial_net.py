@@ -76,7 +76,8 @@ PRESETS = {
 @dataclass(frozen=True)
 class Net:
     """One trained net. kind: (degree, a), or RELU; error: on the test set, of guessing where training broke down;
-    outside, largest: of the pre-activations, the share outside [-a, a] and the largest absolute value."""
+    outside, largest: of the pre-activations, the share outside [-a, a] (for ReLU the a of the polynomial compared with
+    it) and the largest absolute value."""
 
     kind: tuple[int, int]
     number: int
@@ -108,13 +109,21 @@ def compute(
         model = PlainCNN(_activation(kind), n_classes=data.n_classes, input_shape=shape, seed=own)
         jobs.append((model, TrainConfig(schedule.epochs, schedule.batch, schedule.rate, seed=own)))
     trained = train_each(jobs, data, device=device, progress=progress)
-    nets = [_net(kind, number, *pair, data) for (kind, number), pair in zip(kinds, trained, strict=True)]
+    nets = [
+        _net(kind, number, *pair, data, kind[1] or config.polynomial[1])
+        for (kind, number), pair in zip(kinds, trained, strict=True)
+    ]
     weights = {
         f"{label(kind).replace(' ', '-')}-{number}": model.state_dict()
         for (kind, number), (model, _) in zip(kinds, trained, strict=True)
         if number == 0 and kind in (RELU, config.polynomial)
     }
-    return Result(_claim(nets, config, seed), [row for net in nets for row in _rows(net)], _shapes(config), weights)
+    return Result(
+        _claim(nets, config, seed),
+        [row for net in nets for row in _rows(net)],
+        _shapes(config, data.n_classes),
+        weights,
+    )
 
 
 def draw(result: Result) -> dict[str, Any]:
@@ -141,9 +150,9 @@ def _activation(kind: tuple[int, int]) -> str | PolynomialActivation:
     return relu_approximation(kind[0], (-kind[1], kind[1]), method="legendre")
 
 
-def _net(kind: tuple[int, int], number: int, model: nn.Module, history: History, data: Data) -> Net:
+def _net(kind: tuple[int, int], number: int, model: nn.Module, history: History, data: Data, radius: int) -> Net:
     error = history.last.test_error if history.stopped is None else 1 - 1 / data.n_classes
-    seen = measure.preactivations(model, data.train_inputs[:1000], radius=kind[1])
+    seen = measure.preactivations(model, data.train_inputs[:1000], radius=radius)
     return Net(kind, number, history, error, seen.outside, seen.largest)
 
 
@@ -207,15 +216,16 @@ def _gap_near_zero(kind: tuple[int, int]) -> float:
     return float(np.abs(activation(z) - np.maximum(z, 0)).max())
 
 
-def _shapes(config: Config) -> dict[str, Any]:
-    """The two polynomials and ReLU on a grid, for the figure."""
+def _shapes(config: Config, n_classes: int) -> dict[str, Any]:
+    """What the figures need besides the table: the activations on a grid, who is compared, the error of guessing."""
     z = np.linspace(-15, 15, 601)
     shapes: dict[str, Any] = {label(RELU): (z, np.maximum(z, 0))}
     for kind in (config.polynomial, config.control):
         activation = _activation(kind)
         assert isinstance(activation, PolynomialActivation)
         shapes[label(kind)] = (z, activation(z))
-    return {"shapes": shapes, "compared": [label(kind) for kind in (RELU, config.polynomial, config.control)]}
+    compared = [label(kind) for kind in (RELU, config.polynomial, config.control)]
+    return {"shapes": shapes, "compared": compared, "guessing": 1 - 1 / n_classes}
 
 
 def _curves(result: Result) -> Any:
@@ -239,16 +249,19 @@ def _sweep(result: Result) -> Any:
 
     last = {(row["degree"], row["a"]): row for row in result.table if row["number"] == 0}
     degrees = sorted({degree for degree, _ in last} - {0})
+    guessing, none = result.series["guessing"], 1e-7  # none: where a share of 0 is drawn on the logarithmic axis
     figure, (left, right) = plotting.panels(2, width=3.6)
     errors, outside = {}, {}
     for degree in degrees:
         ends = [last[key] for key in sorted(last) if key[0] == degree]
         at = [row["a"] for row in ends]
-        errors[f"degree {degree}"] = (at, [np.nan if row["stopped"] else row["test_error"] for row in ends])
-        outside[f"degree {degree}"] = (at, [max(row["outside"], 1e-6) for row in ends])
+        errors[f"degree {degree}"] = (at, [guessing if row["stopped"] else row["test_error"] for row in ends])
+        outside[f"degree {degree}"] = (at, [max(row["outside"], none) for row in ends])
     plotting.lines(errors, x="half-width a of the interval", y="test error at the end", axes=left)
     plotting.mark(left, last[RELU]["test_error"], "ReLU")
+    plotting.mark(left, guessing, "guessing, or training broke down")
     plotting.lines(outside, x="half-width a of the interval", y="share of pre-activations outside", log="y", axes=right)
+    plotting.mark(right, none, "none outside")
     return figure
 
 
@@ -256,4 +269,4 @@ def _activations(result: Result) -> Any:
     from empirical import plotting
 
     shapes = result.series["shapes"]
-    return plotting.lines(shapes, x="pre-activation z", y="activation", markers=False, limits=(-8, 20))
+    return plotting.lines(shapes, x="pre-activation z", y="activation", markers=False, limits=(-4, 18))

@@ -108,26 +108,25 @@ def draw(result: Result) -> dict[str, Any]:
 
     swept = [row for row in result.table if row["name"].startswith("cubic 2-8-1")]
     figure, (left, right) = plotting.panels(2, width=3.6, height=3.0)
-    kinds = {"polynomial": "cubic", "relu": "ReLU"}
     counts = sorted({row["n_equations"] for row in swept})
     total, dimension = swept[0]["n_weights"], swept[0]["neurovariety_dimension"]
-    series = {}
-    for kind, label in kinds.items():
-        zero = [row for row in swept if row["activation"] == kind and row["zero_error"]]
-        series[f"{label}, zero error"] = _columns(zero, "nullity")
+    nullities, residuals = {}, {}
+    for kind, name, shift in (("polynomial", "cubic", -0.2), ("relu", "ReLU", 0.2)):  # side by side, not on each other
+        rows = [row for row in swept if row["activation"] == kind]
+        nullities[f"{name}, zero error"] = _columns([row for row in rows if row["zero_error"]], "nullity", shift)
+        residuals[name] = _columns(rows, "residual", shift)
     rest = [row for row in swept if row["activation"] == "polynomial" and not row["zero_error"]]
-    series["cubic, error above zero"] = _columns(rest, "nullity")
-    plotting.lines({"K − N": (counts, [total - n for n in counts])}, x="", y="", markers=False, axes=left)
-    plotting.points(series, x="number of data N", y="nullity of the Hessian", axes=left)
-    plotting.mark(left, dimension, f" D = {dimension}", vertical=True)
-    residual = {label: _columns([r for r in swept if r["activation"] == k], "residual") for k, label in kinds.items()}
-    plotting.points(residual, x="number of data N", y="largest residual at the end", log="y", axes=right)
-    plotting.mark(right, dimension, f" D = {dimension}", vertical=True)
+    nullities["cubic, error above zero"] = _columns(rest, "nullity", -0.2)
+    plotting.lines({"K − N": (counts, [total - n for n in counts])}, x="", y="", markers=False, first=6, axes=left)
+    plotting.points(nullities, x="number of data N", y="nullity of the Hessian", axes=left)
+    plotting.points(residuals, x="number of data N", y="largest residual at the end", log="y", axes=right)
+    for axes in (left, right):
+        plotting.mark(axes, dimension, f"D = {dimension}", vertical=True)
     return {"nullity": figure}
 
 
-def _columns(rows: list[dict[str, Any]], name: str) -> tuple[list[float], list[float]]:
-    return [row["n_equations"] for row in rows], [row[name] for row in rows]
+def _columns(rows: list[dict[str, Any]], name: str, shift: float) -> tuple[list[float], list[float]]:
+    return [row["n_equations"] + shift for row in rows], [row[name] for row in rows]
 
 
 def _end(instance: Instance, activation: Activation, config: Config, seed: list[int]) -> End:

@@ -49,12 +49,13 @@ def test_initialisation_depends_on_the_seed_only_and_leaves_the_global_state_alo
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_weights_start_with_the_variance_of_he():
+def test_weights_start_uniform_within_one_over_the_root_of_the_fan_in():
     layer = PlainCNN().layers[10]
     assert layer.weight.shape == (128, 1024)
-    variance, expected = layer.weight.var().item(), 2 / 1024
-    assert abs(variance - expected) < 4 * expected * (2 / layer.weight.numel()) ** 0.5  # four standard errors
-    assert not layer.bias.any()
+    assert layer.weight.abs().max() <= 1024**-0.5
+    variance, expected = layer.weight.var().item(), 1 / (3 * 1024)  # (2 b)^2 / 12
+    assert abs(variance - expected) < 4 * expected * (0.8 / layer.weight.numel()) ** 0.5  # four standard errors
+    assert layer.bias.any()
 
 
 @pytest.mark.parametrize("bias", [True, False, (True, False, True)])
