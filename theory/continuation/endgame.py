@@ -18,11 +18,12 @@ from theory.continuation.tracker import DEFAULT, HOMOGENISING, LAST_U, REACHED, 
 
 CORNERS = 8  # of the polygon that stands for a circle
 OUTER_RADII = tuple(10.0**-k for k in range(2, 9))
-INNER_RADII = tuple(10.0**-k for k in range(5, 9))
+INNER_RADII = tuple(10.0**-k for k in range(5, 11))
 LARGEST_WINDING = 24
-_LOOP = DEFAULT._replace(endgame=0.0, largest_step=0.5)
+_LOOP = DEFAULT._replace(endgame=0.0, largest_step=0.5, accepted_update=1e-8, predictor_error=1e-3, newton_ratio=0.05)
 _CLOSED = 1e-6  # relative distance to the first point that counts as closed
 _AGREE = 1e-7  # ends found at two radii
+_SLOW = 1e-3  # |x_0| / |x| that no finite solution is expected to fall below
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,8 +189,8 @@ def _agreement(
     """(error of the end, infinity where two radii do not agree; whether the end lies at infinity), each (p,).
 
     At infinity |x_0| must fall like t^valuation from one radius to the next and on to the tracker's last point, down to
-    times of 1e-6 at least, or of 1e-4 where the circuits close: windings beyond 24 and whole curves of ends occur
-    there, so neither closing nor the place is asked for.
+    times of 1e-9; of 1e-6 where it has become very small, or 1e-4 if the circuits close, too. Windings beyond 24 and
+    whole curves of ends occur there, so neither closing nor the place is asked for.
     """
     closed = (now.winding > 0) & (now.winding == before.winding) & (now.valuation == before.valuation)
     gap = np.linalg.norm(normalised(homotopy, before.mean, now.mean) - now.mean, axis=1)
@@ -199,8 +200,10 @@ def _agreement(
     with np.errstate(all="ignore"):
         decades = np.log10(before.size / now.size)
         expected = now.size * (last_u / radius) ** valuation
+    slack = np.where(now.size < _SLOW, 10, 1.5)
     steady = np.maximum(np.abs(valuation - before.valuation), np.abs(decades - valuation)) < 0.1 * valuation
-    goes_on = (last_size < 10 * expected) | (last_u > radius) | (last_u == 0)
+    goes_on = (last_size < slack * expected) | (last_u > radius) | (last_u == 0)
     depth = np.minimum(np.where(last_u > 0, last_u, 1.0), radius)
-    infinite = (valuation > 0.02) & steady & goes_on & ((depth <= 1e-6) | (closed & (depth <= 1e-4)))
+    deep = (depth <= 1e-9) | ((now.size < _SLOW) & ((depth <= 1e-6) | (closed & (depth <= 1e-4))))
+    infinite = (valuation > 0.02) & steady & goes_on & deep
     return np.where(finite, gap, np.where(infinite, 0.0, np.inf)), infinite

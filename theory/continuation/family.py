@@ -20,6 +20,7 @@ from theory.continuation.solutions import SolutionSet
 from theory.continuation.solve import follow
 from theory.continuation.tape import Recorder, Tape
 from theory.continuation.tracker import DEFAULT, REACHED, Progress, track
+from theory.network_equations import NetworkEquations
 from theory.rank import numerical_rank
 from theory.systems import PolynomialSystem
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 QUIET_LOOPS = 8  # without news, and a passed trace test, end the search
 MAX_LOOPS = 300
+_WAYS = 4  # to the same targets, where paths fail
 _LINEAR = 1e-7  # relative second difference of the trace
 _ONLY_TRACK = DEFAULT._replace(endgame=0.0)
 _CAREFUL = _ONLY_TRACK._replace(predictor_error=3e-4, newton_ratio=0.05, largest_step=0.05, max_steps=20_000.0)
@@ -64,28 +66,36 @@ class Family:
 
         Raises ValueError for targets of the wrong shape.
         """
-        equations = self.system.network
-        assert equations is not None
-        system = PolynomialSystem.from_network(replace(equations, targets=targets), self.system.affine)
+        equations = replace(_equations(self.system), targets=targets)
+        system = PolynomialSystem.from_network(equations, self.system.affine)
         reduced = replace(self.reduced, system=system, scaled=system)
-        goal = _parameters(system.network.targets, self.reduced)
-        return follow(lambda s: self._homotopy(reduced, goal, s), seed, progress)
+        goal = _parameters(equations.targets, self.reduced)
+        best: SolutionSet | None = None
+        for way in range(_WAYS):  # straight, or where a path fails, by way of other generic parameters
+            found = follow(lambda s: self._homotopy(reduced, goal, s), seed + 1000 * way, progress)
+            if best is None or found.paths.failed < best.paths.failed:
+                best = replace(found, seed=seed)
+            if not best.paths.failed:
+                break
+        assert best is not None
+        return best
 
     def _homotopy(self, reduced: Reduced, goal: np.ndarray, seed: int) -> Homotopy:
         """From the generic parameters to the goal; for another seed than 0 by way of other generic ones."""
         start, points = self.parameters, self.points
         if seed:
             rng = np.random.default_rng([seed, self.seed])
-            start = _random_parameters(rng, self.reduced, self.parameters)
-            points, _ = _carry(self.tape, points, np.array([self.parameters, start]))
+            for _ in range(_WAYS):
+                start = _random_parameters(rng, self.reduced, self.parameters)
+                points, _ = _carry(self.tape, self.points, np.array([self.parameters, start]))
+                if len(points) == self.degree:
+                    break
         groups = (tuple(range(reduced.n_free)),)
         origin = f"monodromy: {self.degree} zeros of the family, trace residual {self.trace_residual:.1e}"
         return Homotopy(self.tape, points, np.array([start, goal]), reduced, groups, origin)
 
 
-def family(
-    network: "PolynomialNetwork", inputs: Any, seed: int = 0, progress: Progress | None = None
-) -> Family:
+def family(network: "PolynomialNetwork", inputs: Any, seed: int = 0, progress: Progress | None = None) -> Family:
     """All zeros of a network on inputs (N, n_inputs) for generic targets, on the random slices of `slice(seed)`.
 
     progress(done, total, text): loops without news, of those that end the search.
@@ -107,8 +117,7 @@ def of_system(system: PolynomialSystem, seed: int = 0, progress: Progress | None
     rng = np.random.default_rng([seed, 1])
     reduced = reduce(system)
     weights, dependent = _complex_normal(rng, system.n_unknowns), _dependent(reduced)
-    equations = system.network
-    assert equations is not None
+    equations = _equations(system)
     _check_rank(equations, weights)
     recorder = Recorder(reduced.n_free)
     targets = recorder.parameters(reduced.n_equations)
@@ -126,6 +135,17 @@ def of_system(system: PolynomialSystem, seed: int = 0, progress: Progress | None
     return _search(found, rng, progress)
 
 
+def solve_system(system: PolynomialSystem, seed: int, progress: Progress | None) -> SolutionSet:
+    """The zeros of a network's system with slices, by way of its family."""
+    return of_system(system, seed, progress).solve(_equations(system).targets, seed, progress)
+
+
+def _equations(system: PolynomialSystem) -> NetworkEquations:
+    if not isinstance(system.network, NetworkEquations) or system.network.kind != "interpolation":
+        raise MonodromyError("monodromy needs the interpolation equations of a network")
+    return system.network
+
+
 def _complex_normal(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return (rng.normal(size=shape) + 1j * rng.normal(size=shape)) / np.sqrt(2)
 
@@ -134,12 +154,12 @@ def _dependent(reduced: Reduced) -> list[int]:
     return [k for k in range(len(reduced.scales)) if k not in reduced.reduction.free]
 
 
-def _check_rank(equations: Any, weights: np.ndarray) -> None:
+def _check_rank(equations: NetworkEquations, weights: np.ndarray) -> None:
     rank = numerical_rank(equations.jacobian(weights[None])[0]).rank
     if rank < equations.n_equations:
         raise MonodromyError(
-            f"the network cannot fit {equations.n_equations} generic targets: its outputs on these inputs form a set of "
-            f"dimension {rank}, so there is no zero"
+            f"the network cannot fit {equations.n_equations} generic targets: its outputs on these inputs form a set "
+            f"of dimension {rank}, so there is no zero"
         )
 
 
@@ -150,7 +170,9 @@ def _parameters(targets: np.ndarray, reduced: Reduced) -> np.ndarray:
     return np.concatenate([np.asarray(targets, complex).ravel(), slices.ravel()])
 
 
-def _through(rng: np.random.Generator, reduced: Reduced, weights: np.ndarray, equations: Any) -> np.ndarray:
+def _through(
+    rng: np.random.Generator, reduced: Reduced, weights: np.ndarray, equations: NetworkEquations
+) -> np.ndarray:
     """Random parameters that the weights solve."""
     rows, free = _dependent(reduced), list(reduced.reduction.free)
     matrix = _complex_normal(rng, len(rows), len(free)) / np.sqrt(len(free))

@@ -1,5 +1,6 @@
 """th.solve: the isolated solutions of a polynomial system by homotopy continuation."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -29,7 +30,8 @@ from theory.systems import PolynomialSystem
 __all__ = ["PathCount", "SolutionSet", "TooManyPathsError", "UnderdeterminedError", "solve"]
 
 MAX_PATHS = 200_000
-STARTS = ("auto", "total-degree")
+MONODROMY_FROM = 2_000  # total-degree paths of a network's system from which on loops are cheaper, as a rule
+STARTS = ("auto", "total-degree", "monodromy")
 BACKENDS = ("native", "phcpy")
 FINITE, SINGULAR, INFINITE, FAILED = range(4)
 
@@ -56,7 +58,9 @@ def solve(
 ) -> SolutionSet:
     """All isolated solutions of a system in C^n, each once, with multiplicity; every path is accounted for.
 
-    start: "total-degree" (prod of the degrees after affine equations are eliminated) or "auto"
+    start: "total-degree": prod of the degrees, after affine equations are eliminated, is the number of paths
+        "monodromy": for a network's interpolation equations with slices, see `family`: a path for each solution
+        "auto": the one that should be cheaper; `start` of the answer says which and why
     backend: "native", or "phcpy" (PHCpack's blackbox solver, as a peer)
     certify: prove each regular solution by interval arithmetic; the outcome is in `certified`
     max_paths: refuse, before starting, to track more paths than this (200,000 by default)
@@ -77,18 +81,40 @@ def solve(
 
         found = phcpy_backend.solve(system, int(seed))
     else:
-        found = _solve_natively(system, int(seed), MAX_PATHS if max_paths is None else max_paths, progress)
+        found = _solve_natively(system, start, int(seed), MAX_PATHS if max_paths is None else max_paths, progress)
     return _certified(system, found) if certify else found
 
 
-def _solve_natively(system: PolynomialSystem, seed: int, max_paths: int, progress: Progress | None) -> SolutionSet:
+def _solve_natively(
+    system: PolynomialSystem, start: str, seed: int, max_paths: int, progress: Progress | None
+) -> SolutionSet:
     try:
         reduced = reduce(system)
     except InconsistentError as error:
         return _empty(system, seed, str(error))
     if reduced.n_free == 0:
         return _linear(reduced, seed)
+    if _wants_monodromy(reduced, start, max_paths):
+        from theory.continuation import family  # which follows its paths with this module
+
+        try:
+            return family.solve_system(system, seed, progress)
+        except family.MonodromyError:
+            if start == "monodromy":
+                raise
     return follow(lambda gamma: total_degree(reduced, gamma, max_paths), seed, progress)
+
+
+def _wants_monodromy(reduced: Reduced, start: str, max_paths: int) -> bool:
+    system = reduced.system
+    possible = getattr(system.network, "kind", None) == "interpolation" and len(system.affine) > 0
+    if start == "monodromy" and not possible:
+        raise ValueError(
+            'start="monodromy" needs the interpolation equations of a network with affine equations added by slice; '
+            'use start="total-degree"'
+        )
+    paths = math.prod(d for d in system.degrees if d > 1)
+    return start == "monodromy" or (start == "auto" and possible and paths > min(MONODROMY_FROM, max_paths))
 
 
 def _certified(system: PolynomialSystem, found: SolutionSet) -> SolutionSet:

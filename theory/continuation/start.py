@@ -51,7 +51,9 @@ def total_degree(reduced: Reduced, seed: int, max_paths: int) -> Homotopy:
     scale = 1 / np.where(size > 0, size, 1.0)
     parameters = np.array([[np.zeros(n), gamma, -gamma * radicands], [scale, np.zeros(n), np.zeros(n)]])
     starts = _roots(radicands, degrees)
-    return Homotopy(tape, starts, parameters.reshape(2, -1), reduced, (tuple(range(n)),), "total-degree")
+    return Homotopy(
+        tape, starts, parameters.reshape(2, -1), reduced, (tuple(range(n)),), f"total degree: {count} paths"
+    )
 
 
 def _roots(radicands: np.ndarray, degrees: list[int]) -> np.ndarray:

@@ -61,6 +61,8 @@ STATUS, LAST_U, STEPS, REJECTIONS, UPDATE, PIVOTS, VALUATION, HOMOGENISING = ran
 valuation of the homogenising coordinate, its size relative to the point."""
 
 _POLISH_LIMIT = 4  # cycles of two Newton steps at u = 0
+_NOISE = 1e-7  # Newton updates below that need not contract: so large is rounding at ill-conditioned points
+_SLOW = 1e-3  # |x_0| / |x| above that is small for no finite solution: infinity is decided later
 
 
 class Settings(NamedTuple):
@@ -74,8 +76,9 @@ class Settings(NamedTuple):
     largest_step: float = 0.2
     growth: float = 4.0  # of the step size, at most
     endgame: float = 1.0  # 1: watch for paths to infinity and stop at singular ends; 0: only track
-    singular_u: float = 1e-10  # below this a path that still takes small steps has a singular end
+    singular_u: float = 1e-12  # below this a path that still takes small steps has a singular end
     infinity_u: float = 1e-7  # infinity is decided below this only: finite paths of cyclic-7 look infinite until there
+    slow_u: float = 1e-9  # or below this, where |x_0| is not yet very small
     smallest_valuation: float = 0.04
     max_steps: float = 2000.0
     smallest_step: float = 1e-12
@@ -97,7 +100,7 @@ def correct(work: Workspace, tape: Tape, settings: Settings) -> int:
         first, second = state[FIRST, lane], np.sqrt(state[MOVED, lane] / state[NORM, lane])
         state[SECOND, lane] = second
         small = second <= settings.accepted_update and first < 0.1
-        if small and (second <= settings.contraction * first or second < 1e-9):
+        if small and (second <= settings.contraction * first or first < _NOISE):
             accepted |= 1 << lane
     return accepted
 
@@ -106,7 +109,7 @@ def correct(work: Workspace, tape: Tape, settings: Settings) -> int:
 def choose_step(state: np.ndarray, fresh: bool, settings: Settings, lane: int) -> None:
     """The next step size of a lane whose last step was accepted; fresh: there is no last step to learn from."""
     first = state[FIRST, lane]
-    if first > 1e-8:
+    if first > 1e-6 or (first > 1e-8 and state[SECOND, lane] < 0.01 * first):  # else the second update is rounding
         state[NEWTON, lane] = max(2 * state[SECOND, lane] / first**2, 0.5 * state[NEWTON, lane])
     pole, third = np.sqrt(state[NEAREST, lane]), np.sqrt(state[THIRD, lane])
     allowed = min(settings.predictor_error, settings.newton_ratio / state[NEWTON, lane])
@@ -150,7 +153,8 @@ def heads_to_infinity(work: Workspace, tape: Tape, settings: Settings, lane: int
             state[row, lane], state[row + 1, lane] = u, relative
         slope = state[row + 2, lane]
         agree = abs(w1.real - slope) < 0.1 * slope and abs(change) < 0.1 * w1.real
-        found |= u < settings.infinity_u and slope > settings.smallest_valuation and agree
+        late = u < settings.slow_u or (u < settings.infinity_u and relative < _SLOW)
+        found |= late and slope > settings.smallest_valuation and agree
     return found
 
 
