@@ -75,6 +75,7 @@ def test_a_control_that_passes_leaves_no_verdict():
         ({"a": [1, 2]}, "a: 1, 2"),
         (list(range(20)), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, … (20 in all)"),
     ],
+    ids=["nothing", "yes", "float", "fraction", "huge", "mapping", "long list"],
 )
 def test_values_are_written_for_people(value, text):
     assert page.short(value) == text
