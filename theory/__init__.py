@@ -22,7 +22,7 @@ _HOME = {
     "Certificates": "continuation.certify",
     "prove_manifold": "continuation.certify",
     "check_certificate": "certificates",
-    "family": "continuation.family",
+    "family": "continuation.families",
     "trace_paths": "continuation.traces",
     "zero_set": "zero_sets",
     "degeneracy": "local_geometry",

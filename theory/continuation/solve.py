@@ -95,11 +95,11 @@ def _solve_natively(
     if reduced.n_free == 0:
         return _linear(reduced, seed)
     if _wants_monodromy(reduced, start, max_paths):
-        from theory.continuation import family  # which follows its paths with this module
+        from theory.continuation import families  # which follows its paths with this module
 
         try:
-            return family.solve_system(system, seed, progress)
-        except family.MonodromyError:
+            return families.solve_system(system, seed, progress)
+        except families.MonodromyError:
             if start == "monodromy":
                 raise
     return follow(lambda gamma: total_degree(reduced, gamma, max_paths), seed, progress)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 import theory as th
-from theory.continuation import family as families
-from theory.continuation.family import MonodromyError
+from theory.continuation import families
+from theory.continuation.families import MonodromyError
 
 
 def network(widths, power, bias=(True, False)):
