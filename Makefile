@@ -4,7 +4,7 @@
 PY := .venv/bin/python
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: compare test lint format benchmark clean
+.PHONY: compare test lint format benchmark torture clean
 
 compare: .venv/installed-empirical
 	@$(PY) -m empirical compare --preset smoke --out report
@@ -20,6 +20,9 @@ format: .venv/installed-test
 
 benchmark: .venv/installed-test
 	@$(PY) -m benchmarks
+
+torture: .venv/installed-test
+	@$(PY) -m benchmarks torture
 
 clean:
 	rm -rf .venv report runs

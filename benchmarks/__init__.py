@@ -1,0 +1,1 @@
+"""How fast and how trustworthy the path tracker is: `python -m benchmarks --help`."""

@@ -1,0 +1,177 @@
+"""`python -m benchmarks`: the table of ratios; further commands: family, startup, torture."""
+
+import math
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from benchmarks.report import Row
+    from benchmarks.systems import Case
+
+_NAMES = "Names of systems, separated by commas; all by default."
+to_json = click.option("--json", "json_file", metavar="FILE", help="Write the numbers here, too.")
+
+
+def _cases(names: str | None) -> list["Case"]:
+    from benchmarks.systems import CASES, choose
+
+    try:
+        return choose(names.split(",") if names else CASES)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--systems") from None
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """How fast and how trustworthy the path tracker is. Without a command: tracker."""
+    if context.invoked_subcommand is None:
+        context.invoke(tracker)
+
+
+@cli.command()
+@click.option("--systems", help="Names of systems, separated by commas; by default those the comparison is about.")
+@click.option("--peers", default="phcpy,phc,m2", show_default=True, help='Programs to compare with; "" for none.')
+@click.option("--seconds", default=120.0, show_default=True, help="CPU seconds a peer may spend on one system.")
+@to_json
+def tracker(systems: str | None, peers: str, seconds: float, json_file: str | None) -> None:
+    """CPU time against phcpy, phc -b and Macaulay2 on one processor, then the gain by a second one."""
+    from benchmarks import ours, report
+    from benchmarks.peers import PEERS
+    from benchmarks.systems import PER_SYSTEM, SECOND_PROCESSOR
+
+    chosen = _cases(systems or ",".join(PER_SYSTEM))
+    wanted = [name for name in peers.split(",") if name]
+    if unknown := [name for name in wanted if name not in PEERS]:
+        raise click.BadParameter(f"no peer is called {', '.join(unknown)}; there are {', '.join(PEERS)}", None, None)
+    ours.warm_up()
+    with ours.one_processor():
+        rows = [_row(case, wanted, seconds) for case in chosen]
+    large = [name for name in SECOND_PROCESSOR if name in {case.name for case in chosen}]
+    second = [ours.second_processor(name) for name in large]
+    found = [*report.targets(rows), *(report.Target(f"two threads, {s.system}", 1.8, s.ratio) for s in second)]
+    report.show(report.tracker_table(rows), report.target_table(found), *report.remarks(rows))
+    if json_file:
+        report.write(json_file, "tracker", {"rows": rows, "targets": found, "second_processor": second})
+
+
+def _row(case: "Case", peers: list[str], seconds: float) -> "Row":
+    from benchmarks import ours, report
+    from benchmarks.peers import PEERS, PeerError
+    from benchmarks.systems import PER_PATH
+
+    click.echo(f"{case.name} ...", err=True)
+    timings, missing = {}, {}
+    for name in peers:
+        if name == "phcpy" and case.name not in PER_PATH:
+            continue
+        try:
+            timings[name] = PEERS[name](case.system, seconds)
+        except PeerError as error:
+            missing[name] = str(error)
+    system = case.system
+    return report.Row(case.name, system.n_unknowns, case.roots, ours.speed(system), timings, missing)
+
+
+@cli.command()
+@click.option("--systems", help="Names of families, separated by commas; all by default.")
+@click.option("--sets", default=40, show_default=True, type=click.IntRange(min=1), help="New data sets for each.")
+@to_json
+def family(systems: str | None, sets: int, json_file: str | None) -> None:
+    """Network families: found once by monodromy, then solved again for new data on all processors."""
+    from benchmarks import ours, report
+
+    names = systems.split(",") if systems else list(ours.FAMILIES)
+    if unknown := [name for name in names if name not in ours.FAMILIES]:
+        text = f"no family is called {', '.join(unknown)}; there are {', '.join(ours.FAMILIES)}"
+        raise click.BadParameter(text, param_hint="--systems")
+    ours.warm_up()
+    found = [ours.family_speed(name, sets) for name in names]
+    columns = ("family", "n", "zeros", "found in s", "by paths", "sets/s", "paths/s", "CPU ms a set", "lost")
+    rows = [
+        (f.name, f.unknowns, f.degree, f.found_wall, f.found_paths, 1 / f.wall, f.degree / f.wall, f.cpu * 1e3, f.lost)
+        for f in found
+    ]
+    wanted = [
+        report.Target("new data sets of net_d2h3N6 a second", 200, 1 / f.wall) for f in found if "d2h3N6" in f.name
+    ]
+    report.show(report.plain_table("Families (wall time)", columns, rows), report.target_table(wanted))
+    if json_file:
+        report.write(json_file, "family", {"families": found, "targets": wanted})
+
+
+@cli.command()
+@to_json
+def startup(json_file: str | None) -> None:
+    """Wall time of `theory solve` on cyclic-5 in a new process, the compiled tracker in its cache."""
+    from benchmarks import ours, report
+
+    times = ours.first_solve()
+    wanted = [report.Target("seconds for theory solve on cyclic-5", 1.5, times["theory solve"], at_most=True)]
+    report.show(
+        report.plain_table("A new process", ("what", "wall s"), list(times.items())), report.target_table(wanted)
+    )
+    if json_file:
+        report.write(json_file, "startup", {"wall_seconds": times, "targets": wanted})
+
+
+@cli.command()
+@click.option("--systems", help=_NAMES)
+@click.option("--paths", default=100_000, show_default=True, type=click.IntRange(min=1), help="At least so many.")
+@click.option("--seeds", default=3, show_default=True, type=click.IntRange(min=1), help="At least so many.")
+@click.option("--start", "starts", multiple=True, help="Start systems: auto and total-degree by default.")
+@to_json
+def torture(systems: str | None, paths: int, seeds: int, starts: tuple[str, ...], json_file: str | None) -> None:
+    """Many seeds over the table of known systems; exit code 1 if a count is missed."""
+    from benchmarks import report
+    from benchmarks.torture import summary, trials
+
+    results = list(trials(_cases(systems), starts or ("auto", "total-degree"), paths, seeds, _progress()))
+    click.echo(err=True)
+    names = ("solves", "paths", "missed", "errors", "lost", "surplus", "distinct_off", "doubled", "false", "failed")
+    by_system, by_start = summary(results, lambda t: (t.case, t.start)), summary(results, lambda t: (t.start,))
+    columns = ("", *(name.replace("_", " ") for name in names), "failed %")
+
+    def rows(sums: dict[tuple[str, ...], Counter[str]]) -> list[tuple[object, ...]]:
+        return [(" from ".join(key), *(s[name] for name in names), _percent(s)) for key, s in sums.items()]
+
+    bad = [result for result in results if not result.passed]
+    wanted = [
+        report.Target(f"undecided paths, %, start {start}", 0.2 if start == "auto" else 1.0, _percent(s), at_most=True)
+        for (start,), s in by_start.items()
+    ]
+    report.show(
+        report.plain_table(f"Known systems, seeds 0 to {max(r.seed for r in results)}", columns, rows(by_system)),
+        report.plain_table("By start system", columns, rows(by_start)),
+        report.target_table(wanted),
+        *(f"{r.case}, start {r.start}, seed {r.seed}: {r.complaint()}" for r in bad),
+    )
+    if json_file:
+        table = {" from ".join(key): dict(value) for key, value in by_system.items()}
+        report.write(json_file, "torture", {"systems": table, "missed": [asdict(r) for r in bad], "targets": wanted})
+    sys.exit(1 if bad else 0)
+
+
+def _percent(sums: Counter[str]) -> float:
+    return 100 * sums["failed"] / sums["paths"] if sums["paths"] else math.nan
+
+
+def _progress() -> Callable[[int, int], None]:
+    shown = -1
+
+    def tell(done: int, total: int) -> None:
+        nonlocal shown
+        if (percent := 100 * done // total) != shown:
+            shown = percent
+            click.echo(f"\r{percent} %", nl=False, err=True)
+
+    return tell
+
+
+if __name__ == "__main__":
+    cli(prog_name="python -m benchmarks")
