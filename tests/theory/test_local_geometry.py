@@ -1,0 +1,116 @@
+"""degeneracy against dimensions known by hand, and against the implicit function theorem."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import sympy as sp
+from scipy.optimize import least_squares
+
+from theory.activations import PolynomialActivation, monomial
+from theory.local_geometry import degeneracy
+from theory.networks import PolynomialNetwork
+from theory.systems import PolynomialSystem
+
+x, y, z = sp.symbols("x y z")
+CUBIC = PolynomialActivation([Fraction(3, 10), Fraction(1, 2), Fraction(2, 5), Fraction(1, 5)])
+
+
+def taught(network, n_data, seed=0):
+    """Weights and the interpolation system of the data that a network with these weights makes."""
+    rng = np.random.default_rng(seed)
+    w, X = rng.standard_normal(network.n_parameters), rng.standard_normal((n_data, network.n_inputs))
+    return w, network.interpolation_system(X, network.evaluate(w, X))
+
+
+def test_a_smooth_zero_has_the_dimension_of_the_implicit_function_theorem():
+    found = degeneracy(PolynomialSystem([x**2 + y**2 + z**2 - 1], [x, y, z]), [1, 0, 0])
+    assert (found.jacobian_rank, found.tangent_dimension, found.hessian_nullity, found.local_dimension) == (1, 2, 2, 2)
+    assert found.is_zero
+    assert found.reliable
+    assert found.symmetry_dimension is None
+    assert found.excess is None
+
+
+def test_at_a_crossing_the_tangent_space_is_larger_and_the_dimension_is_not_claimed():
+    found = degeneracy(PolynomialSystem([x * y], [x, y]), [0, 0])
+    assert (found.jacobian_rank, found.hessian_nullity, found.local_dimension) == (0, 2, None)
+
+
+@pytest.mark.parametrize(
+    ("point", "rank", "nullity"),
+    [
+        ([2, 0], 1, 0),  # Hessian diag(16, 0) + 3 * diag(2, 2)
+        ([0, 0], 0, 0),  # -1 * diag(2, 2)
+        ([np.sqrt(1 / 3), 0], 1, 1),  # 4 x^2 + 2 (x^2 - 1) = 0 in the first, -4/3 in the second direction
+    ],
+)
+def test_off_the_zeros_second_derivatives_count(point, rank, nullity):
+    found = degeneracy(PolynomialSystem([x**2 + y**2 - 1], [x, y]), point)
+    assert not found.is_zero
+    assert (found.jacobian_rank, found.hessian_nullity) == (rank, nullity)
+    assert found.local_dimension is None
+
+
+def test_a_free_unknown_is_a_null_direction_everywhere():
+    system = PolynomialSystem([x**2 - 1], [x, y])
+    assert degeneracy(system, [2, 5]).hessian_nullity == 1
+    assert degeneracy(system, [1, 5]).hessian_nullity == 1
+
+
+@pytest.mark.parametrize("n_data", [3, 5, 7])
+def test_a_network_without_symmetries_has_nullity_k_minus_n(n_data):
+    w, system = taught(PolynomialNetwork((2, 2, 1), CUBIC, bias=(True, False)), n_data)
+    found = degeneracy(system, w)
+    assert found.hessian_nullity == found.local_dimension == found.excess == 8 - n_data
+    assert found.symmetry_dimension == 0
+
+
+def test_each_unit_of_a_homogeneous_network_forces_one_null_direction():
+    w, system = taught(PolynomialNetwork((3, 2, 1), monomial(3), bias=False), 20)
+    found = degeneracy(system, w)
+    assert (found.symmetry_dimension, found.hessian_nullity, found.excess) == (2, 2, 0)
+
+
+def test_a_linear_network_has_the_symmetries_of_gl():
+    w, system = taught(PolynomialNetwork((3, 2, 3), monomial(1), bias=False), 10)
+    found = degeneracy(system, w)
+    assert (found.symmetry_dimension, found.hessian_nullity, found.excess) == (4, 4, 0)  # rank 2: 12 - 2 * (3 + 3 - 2)
+
+
+def test_symmetries_explain_a_critical_point_of_non_zero_error_but_not_other_points():
+    network = PolynomialNetwork((2, 1, 1), monomial(2), bias=False)
+    X, Y = np.array([[1.0, 0.5], [-0.4, 1.2], [0.3, -1.0], [0.9, 0.8]]), np.array([1.0, 0.5, 2.0, -0.3])
+    system = network.interpolation_system(X, Y)
+    fit = least_squares(system.evaluate, [1.0, 0.5, 0.7], jac=system.jacobian, xtol=1e-15, ftol=1e-15, gtol=1e-15)
+    found = degeneracy(system, fit.x)
+    assert not found.is_zero
+    assert (found.symmetry_dimension, found.hessian_nullity, found.excess) == (1, 1, 0)
+    elsewhere = degeneracy(system, [1.0, 0.5, 0.7])
+    assert (elsewhere.symmetry_dimension, elsewhere.hessian_nullity, elsewhere.excess) == (1, 0, 0)
+
+
+def test_slices_and_ridge_terms_leave_no_known_symmetry():
+    network = PolynomialNetwork((2, 1, 1), monomial(2), bias=False)
+    w, system = taught(network, 2)
+    assert degeneracy(system.slice(seed=1), w).symmetry_dimension is None
+    ridge = network.critical_system([[1, 2]], [1], regularization=Fraction(1, 10))
+    assert degeneracy(ridge, w).symmetry_dimension is None
+
+
+def test_far_out_zeros_keep_their_rank():
+    """Unscaled, the singular values of this Jacobian spread over nine decades."""
+    system = PolynomialSystem([x * y - 1, z - x**3], [x, y, z])
+    found = degeneracy(system, [1e4, 1e-4, 1e12])
+    assert (found.jacobian_rank, found.local_dimension, found.reliable) == (2, 1, True)
+
+
+def test_complex_zeros_are_measured_too():
+    system = PolynomialSystem([x**2 + y**2 + 1], [x, y])
+    assert degeneracy(system, [1j, 0]).local_dimension == 1
+
+
+@pytest.mark.parametrize("point", [[0.0], [0.0, float("nan")], [[0.0, 0.0]]])
+def test_bad_points_are_refused(point):
+    with pytest.raises(ValueError, match=r"shape|finite"):
+        degeneracy(PolynomialSystem([x * y], [x, y]), point)

@@ -1,0 +1,164 @@
+"""Numerical irreducible decompositions with answers from the literature."""
+
+from dataclasses import replace
+from itertools import combinations, pairwise
+
+import numpy as np
+import pytest
+import sympy as sp
+
+from theory.systems import PolynomialSystem
+from theory.witness_sets import irreducible_components
+from theory.zero_sets import TooManyPathsError, relative_residual, zero_set
+
+x, y, z, w = sp.symbols("x y z w")
+SPHERE = x**2 + y**2 + z**2 - 1
+HALF = sp.Rational(1, 2)
+
+
+def minors(rows, columns, size):
+    """All minors of this size of a generic matrix: the matrices of rank < size."""
+    entries = sp.symbols(f"m:{rows * columns}")
+    matrix = sp.Matrix(rows, columns, entries)
+    picks = [(i, j) for i in combinations(range(rows), size) for j in combinations(range(columns), size)]
+    return PolynomialSystem([matrix.extract(list(i), list(j)).det() for i, j in picks], entries)
+
+
+def adjacent_minors(columns):
+    top, bottom = sp.symbols(f"a:{columns}"), sp.symbols(f"b:{columns}")
+    pairs = pairwise(zip(top, bottom, strict=True))
+    return PolynomialSystem([a * d - b * c for (a, b), (c, d) in pairs], top + bottom)
+
+
+def linear_network():
+    """A B = I for 2 x 2 matrices."""
+    a, b = sp.symbols("a:4"), sp.symbols("b:4")
+    return PolynomialSystem(list(sp.Matrix(2, 2, a) * sp.Matrix(2, 2, b) - sp.eye(2)), a + b)
+
+
+CYCLIC_4 = [
+    x + y + z + w,
+    x * y + y * z + z * w + w * x,
+    x * y * z + y * z * w + z * w * x + w * x * y,
+    x * y * z * w - 1,
+]
+
+KNOWN = {  # name: system, [(dimension, degree, multiplicity), ...]
+    "twisted cubic": (PolynomialSystem([x**2 - y, x**3 - z], [x, y, z]), [(1, 3, 1)]),
+    "cyclic-4: two conics": (PolynomialSystem(CYCLIC_4, [x, y, z, w]), [(1, 2, 1), (1, 2, 1)]),
+    "adjacent minors 2 x 3": (adjacent_minors(3), [(4, 1, 1), (4, 3, 1)]),
+    "adjacent minors 2 x 4": (adjacent_minors(4), [(5, 2, 1), (5, 2, 1), (5, 4, 1)]),
+    "3 x 3 of rank 1": (minors(3, 3, 2), [(5, 6, 1)]),
+    "3 x 3 of rank 2": (minors(3, 3, 3), [(8, 3, 1)]),
+    "plane, line and point": (
+        PolynomialSystem(
+            [x * (x - 1) * (x - 2), x * (x - 2) * y, x * (x - 1) * (x * y - y + z), x * (x - 1) * y], [x, y, z]
+        ),
+        [(2, 1, 1), (1, 1, 1), (0, 1, 1)],
+    ),
+    "sphere, four curves and a point": (
+        PolynomialSystem(
+            [
+                (y - x**2) * SPHERE * (x - HALF),
+                (z - x**3) * SPHERE * (y - HALF),
+                (y - x**2) * (z - x**3) * SPHERE * (z - HALF),
+            ],
+            [x, y, z],
+        ),
+        [(2, 2, 1), (1, 1, 1), (1, 1, 1), (1, 1, 1), (1, 3, 1), (0, 1, 1)],
+    ),
+    "double parabola": (PolynomialSystem([x**2 - y, z**2], [x, y, z]), [(1, 2, 2)]),
+    "A B = I": (linear_network(), [(4, 8, 1)]),
+    "circle and line": (PolynomialSystem([x**2 + y**2 - 1, x - y], [x, y]), [(0, 1, 1), (0, 1, 1)]),
+    "overdetermined": (PolynomialSystem([x**2 - 1, y**2 - 1, x * y - 1], [x, y]), [(0, 1, 1), (0, 1, 1)]),
+}
+
+
+@pytest.mark.parametrize(("system", "pieces"), KNOWN.values(), ids=KNOWN)
+def test_components_of_known_sets(system, pieces):
+    found = zero_set(system, seed=1)
+    assert sorted((c.dimension, c.degree, c.multiplicity) for c in found.components) == sorted(pieces)
+    assert found.dimension == max(d for d, _, _ in pieces)
+    assert found.degree == sum(degree for d, degree, _ in pieces if d == found.dimension)
+    assert all(c.trace_residual < 1e-8 for c in found.components if c.multiplicity == 1)
+    assert relative_residual(system, found.points).max() < 1e-9
+
+
+@pytest.mark.parametrize(
+    "equations",
+    [[x + y - 1, x + y - 2], [x * y - 1, x], [x**2 + y, x**2 + y + 1, x * y], [x * y - 1, x**2 * y**2 - 2]],
+)
+def test_inconsistent_equations_have_an_empty_set_and_it_says_why(equations):
+    found = zero_set(PolynomialSystem(equations, [x, y]))
+    assert (found.dimension, found.degree, found.components) == (-1, 0, ())
+    assert "without a common zero" in found.reason
+    with pytest.raises(ValueError, match="empty"):
+        found.sample(3)
+
+
+def test_the_same_seed_gives_the_same_points():
+    system = KNOWN["twisted cubic"][0]
+    assert np.array_equal(zero_set(system, seed=4).points, zero_set(system, seed=4).points)
+
+
+def test_samples_lie_on_the_set_and_on_their_component():
+    system = KNOWN["adjacent minors 2 x 3"][0]
+    found = zero_set(system)
+    points = found.sample(7, seed=2)
+    assert points.shape == (7, 6)
+    assert relative_residual(system, points).max() < 1e-12
+    for component in found.components:
+        others = [c for c in found.components if c is not component]
+        for point in component.sample(2, seed=5):
+            assert component.contains(point)
+            assert not any(other.contains(point) for other in others)
+
+
+def test_real_samples_are_real():
+    points = zero_set(PolynomialSystem([SPHERE], [x, y, z])).sample(20, real=True)
+    assert points.dtype == np.float64
+    assert np.allclose(np.sum(points**2, axis=1), 1)
+
+
+def test_a_set_without_real_points_says_so():
+    found = zero_set(PolynomialSystem([x**2 + y**2 + 1], [x, y]))
+    assert found.dimension == 1
+    with pytest.raises(ValueError, match="real points"):
+        found.sample(1, real=True)
+
+
+def test_membership_tells_components_apart_at_singular_points_too():
+    """The origin lies on both lines of x y = 0; on the nodal cubic it is the node."""
+    lines = zero_set(PolynomialSystem([x * y], [x, y]))
+    assert [c.contains([0, 0]) for c in lines.components] == [True, True]
+    assert sorted(c.contains([0, 5]) for c in lines.components) == [False, True]
+    node = zero_set(PolynomialSystem([y**2 - x**2 * (x + 1)], [x, y]))
+    assert node.components[0].contains([0, 0])
+    assert node.components[0].contains([3, 6])
+    assert not node.components[0].contains([3, 6.1])
+    assert node.contains([3, 6])
+    assert not node.contains([3, 6.1])
+
+
+def test_a_missing_witness_point_is_found_by_monodromy():
+    whole = zero_set(KNOWN["A B = I"][0]).components[0]._witness
+    short = replace(whole, points=whole.points[:3])
+    [(part, residual)] = irreducible_components(short, np.random.default_rng(0))
+    assert len(part.points) == 8
+    assert residual < 1e-8
+
+
+def test_the_trace_test_fails_for_an_incomplete_set():
+    whole = zero_set(KNOWN["A B = I"][0]).components[0]._witness
+    short = replace(whole, points=whole.points[:7])
+    assert min(residual for _, residual in irreducible_components(short, np.random.default_rng(0), loops=0)) > 1e-4
+
+
+def test_too_many_paths_are_counted_before_anything_is_tracked():
+    with pytest.raises(TooManyPathsError, match="needs 1022 paths"):
+        zero_set(minors(3, 3, 2), max_paths=1000)
+
+
+def test_a_bad_point_is_refused():
+    with pytest.raises(ValueError, match="shape"):
+        zero_set(PolynomialSystem([x * y - 1], [x, y])).contains([1, 2, 3])
