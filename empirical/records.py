@@ -77,6 +77,8 @@ def describe(
     config: a dataclass instance. data: name, sizes and SHA-256 of the data used, None for an experiment without data.
     """
     command = f"empirical run {experiment} --preset {preset} --seed {seed} --device {device}"
+    if data is not None:
+        command += f" --data {data['name'] if data['name'] in ('digits', 'images') else 'DIR'}"
     return {
         "experiment": experiment,
         "preset": preset,
@@ -84,7 +86,7 @@ def describe(
         "device": device,
         "data": plain(data),
         "config": plain(asdict(config)),
-        "command": command if data is None else f"{command} --data {data['name']} or the folder that holds it",
+        "command": command,
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
         "machine": f"{platform.system()} {platform.machine()}",
     }

@@ -134,7 +134,7 @@ def test_the_interval_of_a_mean_covers_it_at_the_stated_rate():
     assert abs(missed_below - 0.01) < error
 
 
-def test_polynomial_nets_that_are_trained_too_fast_do_not_hold():
+def test_a_polynomial_that_does_not_cover_what_enters_it_does_not_hold():
     config = replace(polynomial_net.PRESETS["smoke"], epochs=1, seeds=2, polynomial=(10, 3), sweep=())
     data = load_data("digits", subset=(300, 100))
     claim = polynomial_net.compute(config, data, seed=0, device="cpu").claim
