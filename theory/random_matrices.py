@@ -4,6 +4,7 @@ Three models: independent eigenvalues of either sign; the Gaussian orthogonal en
 the model of Pennington and Bahri for critical points at a given error.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -110,3 +111,70 @@ def _pfaffian(entries: list[list[Any]]) -> Any:
         minor = _pfaffian([[entries[i][j] for j in kept] for i in kept])
         total = total + (-1) ** (k - 1) * entries[0][k] * minor
     return total
+
+
+# ---- Wishart plus Wigner: Hessians at critical points of a given error
+
+
+def hessian_model(size: int, phi: float, errors: Sequence[float], seed: int) -> np.ndarray:
+    """Samples (len(errors), size, size) of X X^T / m + sqrt(2 eps) S, X (size, m) with m = size / phi, S Wigner.
+
+    The first term stands for J^T J, the second for the residuals times second derivatives; entries of X are N(0, 1),
+    those of S have variance 1 / size off the diagonal. phi: weights over equations; eps: the error. One draw of X and S
+    serves all errors.
+
+    Raises ValueError unless 0 < phi <= 1 and all eps >= 0.
+    Source: Pennington and Bahri, ICML 2017, section 3.
+    """
+    for eps in errors:
+        _positive_error(phi, eps)
+    rng = np.random.default_rng([seed, size])
+    m = round(size / phi)
+    X, S = rng.standard_normal((size, m)), rng.standard_normal((size, size))
+    return X @ X.T / m + np.sqrt(np.asarray(errors) / size)[:, None, None] * (S + S.T)
+
+
+def error_threshold(phi: float) -> float:
+    """The error below which the model has no negative eigenvalues, as its size grows.
+
+    Source: Pennington and Bahri 2017, eq. 12: (1 - 20 phi - 8 phi^2 + (1 + 8 phi)^(3/2)) / 16.
+    """
+    _positive_error(phi, 0.0)
+    return (1 - 20 * phi - 8 * phi**2 + (1 + 8 * phi) ** 1.5) / 16
+
+
+def negative_share(phi: float, eps: float) -> float:
+    """The share of negative eigenvalues of the model as its size grows, from the free sum of its two laws.
+
+    The Stieltjes transform g(z) solves 1/g + 1/(1 - phi g) + 2 eps g = z, a cubic; |Im g| / pi is the density. Its
+    lower edge is the maximum of the left side over g < 0; a quadratic substitution removes the root at the edge.
+
+    Raises ValueError unless 0 < phi <= 1 and eps >= 0.
+    """
+    from scipy.optimize import brentq
+
+    _positive_error(phi, eps)
+    if eps == 0:
+        return 0.0
+
+    def slope(g: float) -> float:
+        return -1 / g**2 + phi / (1 - phi * g) ** 2 + 2 * eps
+
+    g = float(brentq(slope, -1e9, -1e-9, xtol=1e-15))
+    edge = 1 / g + 1 / (1 - phi * g) + 2 * eps * g
+    if edge >= 0:
+        return 0.0
+    nodes, weights = np.polynomial.legendre.leggauss(120)
+    s = (nodes + 1) / 2
+    densities = [_density(phi, eps, z) for z in edge * (1 - s * s)]
+    return float(np.sum(weights * np.array(densities) * -edge * s))
+
+
+def _density(phi: float, eps: float, z: float) -> float:
+    roots = np.roots([-2 * eps * phi, 2 * eps + z * phi, 1 - phi - z, 1])
+    return float(np.abs(roots.imag).max() / np.pi)
+
+
+def _positive_error(phi: float, eps: float) -> None:
+    if not 0 < phi <= 1 or not 0 <= eps < np.inf:
+        raise ValueError(f"the model needs 0 < phi <= 1 and an error eps >= 0, got phi = {phi}, eps = {eps}")
