@@ -42,7 +42,7 @@ def values_table(claim: Claim) -> list[tuple[str, str, str]]:
 
 
 def short(value: Any) -> str:
-    """A value as a person would write it: four significant digits, names before numbers, long lists cut and counted."""
+    """A value as a person would write it: four significant digits and more, names before numbers, long lists cut and counted."""
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -52,7 +52,7 @@ def short(value: Any) -> str:
     if isinstance(value, int):
         return str(value) if abs(value) < 10**15 else f"an integer of {value.bit_length()} bits"
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.1f}" if abs(value) < 1e9 else f"{value:.4e}"
     if isinstance(value, complex):
         return f"{value:.4g}"
     if isinstance(value, Mapping):

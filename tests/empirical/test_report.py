@@ -70,12 +70,13 @@ def test_a_control_that_passes_leaves_no_verdict():
         (None, "–"),
         (True, "yes"),
         (0.123456, "0.1235"),
+        (247_709.815, "247,709.8"),
         (Fraction(1, 3), "1/3"),
         (2**100_000, "an integer of 100001 bits"),
         ({"a": [1, 2]}, "a: 1, 2"),
         (list(range(20)), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, … (20 in all)"),
     ],
-    ids=["nothing", "yes", "float", "fraction", "huge", "mapping", "long list"],
+    ids=["nothing", "yes", "float", "large", "fraction", "huge", "mapping", "long list"],
 )
 def test_values_are_written_for_people(value, text):
     assert page.short(value) == text
