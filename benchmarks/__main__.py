@@ -112,12 +112,11 @@ def startup(json_file: str | None) -> None:
     from benchmarks import ours, report
 
     times = ours.first_solve()
-    wanted = [report.Target("seconds for theory solve on cyclic-5", 1.5, times["theory solve"], at_most=True)]
-    report.show(
-        report.plain_table("A new process", ("what", "wall s"), list(times.items())), report.target_table(wanted)
-    )
+    wanted = [report.Target("wall seconds for theory solve on cyclic-5", 1.5, times[-1].wall, at_most=True)]
+    rows = [(t.what, t.wall, t.cpu) for t in times]
+    report.show(report.plain_table("A new process", ("what", "wall s", "CPU s"), rows), report.target_table(wanted))
     if json_file:
-        report.write(json_file, "startup", {"wall_seconds": times, "targets": wanted})
+        report.write(json_file, "startup", {"processes": times, "targets": wanted})
 
 
 @cli.command()

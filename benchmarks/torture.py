@@ -75,7 +75,9 @@ def trial(case: Case, start: str, seed: int) -> Trial:
 def _residuals(case: Case, points: np.ndarray) -> np.ndarray:
     """(p,) of the system as it was given, relative to the sum of its terms."""
     system = case.system
-    return (np.abs(system.evaluate(points)) / (1 + system.magnitude(points))).max(axis=1, initial=0.0)
+    if not len(points):
+        return np.zeros(0)
+    return (np.abs(system.evaluate(points)) / (1 + system.magnitude(points))).max(axis=1)
 
 
 def trials(
