@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from math import lcm
 from typing import Any
 
 import numpy as np
@@ -167,14 +166,3 @@ def solve_exactly(matrix: Sequence[Sequence[Fraction]], right: Sequence[Fraction
     n = len(right)
     solution = fmpq_mat(n, n, [entry for row in matrix for entry in flat(row)]).solve(fmpq_mat(n, 1, flat(right)))
     return tuple(Fraction(int(value.p), int(value.q)) for value in (solution[i, 0] for i in range(n)))
-
-
-def exact_rank(matrix: Sequence[Sequence[Fraction]]) -> int:
-    """Rank over the rationals: each row cleared of denominators, then fraction-free elimination of integers."""
-    from flint import fmpz_mat
-
-    rows = []
-    for row in matrix:
-        scale = lcm(*(entry.denominator for entry in row))
-        rows.append([int(entry * scale) for entry in row])
-    return int(fmpz_mat(rows).rank())

@@ -2,7 +2,7 @@
 
 Predicted: a strictly positive definite kernel has a nonsingular Gram matrix on distinct points, so some expansion
 meets any labels; a polynomial kernel can, exactly as long as its feature space has at least n dimensions. Observed:
-exact rank over the rationals, and the exact expansion evaluated at the points.
+exact rank modulo a large prime (never above that over the rationals), and the exact expansion at the points.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,8 @@ from math import comb
 import numpy as np
 
 from theory.claims.claim import Case, Claim, Control
-from theory.interpolants import Row, cauchy_kernel, exact_rank, gram, polynomial_kernel, solve_exactly
+from theory.interpolants import Row, cauchy_kernel, gram, polynomial_kernel, solve_exactly
+from theory.rank import modular_rank
 
 ID = "kernel-capacity"
 STATEMENT = "Kernel methods, too, fit random labels without error: their Gram matrix has full rank."
@@ -61,9 +62,9 @@ def observed(degree: int | None, n: int, d: int, seed: int) -> Capacity:
     try:
         coefficients = solve_exactly(matrix, labels)
     except ZeroDivisionError:
-        return Capacity(exact_rank(matrix), False)
+        return Capacity(modular_rank(matrix), False)
     terms = [[c * kernel(x, centre) for c, centre in zip(coefficients, points, strict=True)] for x in points]
-    return Capacity(exact_rank(matrix), [sum(row, Fraction()) for row in terms] == labels)
+    return Capacity(modular_rank(matrix), [sum(row, Fraction()) for row in terms] == labels)
 
 
 def kernel_of(degree: int | None) -> Callable[[Row, Row], Fraction]:
@@ -75,7 +76,7 @@ def control(seed: int) -> Control:
     points, labels = data(10, 2, seed)
     points[-1], labels[-1] = points[0], -labels[0]
     matrix = gram(cauchy_kernel, points)
-    rank, with_labels = exact_rank(matrix), exact_rank([[*row, y] for row, y in zip(matrix, labels, strict=True)])
+    rank, with_labels = modular_rank(matrix), modular_rank([[*row, y] for row, y in zip(matrix, labels, strict=True)])
     return Control(
         "two equal points with different labels: rank of the Gram matrix, alone and with the labels as a column",
         [9, 10],
