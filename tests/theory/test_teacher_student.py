@@ -4,10 +4,13 @@ import time
 
 import numpy as np
 import pytest
+from flint import arb
 
+from theory import teacher_student_proof as proofs
 from theory.claims import spurious_minima as claim
 from theory.confidence import differ, wilson
 from theory.teacher_student import descend, gradient, hessian, loss, starts
+from theory.teacher_student_proof import prove_minimum
 
 PI = np.pi
 
@@ -43,6 +46,39 @@ def test_the_printed_point_for_k_7_is_critical_with_positive_definite_hessian_an
     assert loss(W, V) == pytest.approx(0.023203, abs=5e-7)
     assert np.linalg.norm(gradient(W, V)) < 1e-9
     assert np.linalg.eigvalsh(hessian(W, V))[0] > 0.01
+
+
+def test_the_printed_point_is_proved_to_be_a_spurious_minimum():
+    proof = prove_minimum(claim.known_point())
+    assert proof.spurious
+    assert proof.loss == pytest.approx((0.0232027, 0.0232027), abs=2e-7)
+    assert np.abs(proof.centre - claim.known_point()).max() < 1e-9  # all digits printed are right
+
+
+def test_an_end_of_descent_for_k_6_is_proved_to_be_spurious():
+    begin = claim.known_point()[[0, 2, 3, 4, 5, 6]][:, [0, 2, 3, 4, 5, 6]]
+    end = descend(begin[None], 0.5)
+    assert end.loss[0] == pytest.approx(0.02508, abs=1e-5)
+    assert prove_minimum(end.weights[0]).spurious
+
+
+def test_balls_hold_the_float_loss_gradient_and_hessian():
+    W, V = starts(1, 3, 4, seed=5)[0], np.eye(4)
+    balls = [[arb(float(x)) for x in row] for row in W]
+    H = [[float(x.mid()) for x in row] for row in proofs._hessian(balls)]
+    g = [[float(x.mid()) for x in row] for row in proofs._gradient(balls)]
+    np.testing.assert_allclose(H, hessian(W, V), atol=1e-13)
+    np.testing.assert_allclose(g, gradient(W, V), atol=1e-14)
+    assert float(proofs._loss(balls).mid()) == pytest.approx(float(loss(W, V)), abs=1e-14)
+
+
+def test_a_saddle_and_a_box_too_wide_are_not_proved_to_be_minima():
+    # one neuron opposite to two teachers: shrinking or growing costs, turning towards the teachers pays
+    reach = (np.sin(PI / 4) + PI / 4 * np.cos(3 * PI / 4)) / PI
+    saddle = prove_minimum(np.full((1, 2), -2 * reach / np.sqrt(2)))
+    assert saddle.unique
+    assert not saddle.definite
+    assert not prove_minimum(claim.known_point(), radius=1e-3).unique
 
 
 def test_the_transposed_point_is_no_critical_point():

@@ -2,7 +2,7 @@
 
 Predicted: what Safran and Shamir print, from 1,000 runs a row. Observed: descents on the population loss in closed
 form, from N(0, 1/k) starts, with Wilson intervals. The closed form itself is held against Monte Carlo integration, and
-the spurious minimum printed for k = 7 against the gradient and Hessian.
+the spurious minimum printed for k = 7 is proved to be one.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ import numpy as np
 from theory.claims.claim import Case, Claim, Control
 from theory.confidence import differ, wilson
 from theory.teacher_student import descend, gradient, hessian, loss, starts
+from theory.teacher_student_proof import prove_minimum
 
 ID = "spurious-minima"
 STATEMENT = (
@@ -218,9 +219,14 @@ def _closed_form(seed: int) -> Case:
 def _known_point_cases() -> Sequence[Case]:
     W, V = known_point(), np.eye(7)
     value, slope = float(loss(W, V)), float(np.linalg.norm(gradient(W, V)))
-    least = float(np.linalg.eigvalsh(hessian(W, V))[0])
+    proof = prove_minimum(W)
     return [
         Case("printed point, k=7: loss", 0.023203, round(value, 6), abs(value - 0.023203) < 1e-6),
         Case("printed point, k=7: gradient norm", "< 1e-8", slope, slope < 1e-8),
-        Case("printed point, k=7: least Hessian eigenvalue", "> 0", round(least, 6), least > 1e-3),
+        Case(
+            "printed point, k=7: strict local minimum with loss above 0",
+            "proved",
+            f"{'proved' if proof.spurious else 'not proved'}, loss {proof.loss[0]:.7f} to {proof.loss[1]:.7f}",
+            proof.spurious,
+        ),
     ]
