@@ -138,7 +138,7 @@ def _check(
     from empirical.experiments import run
 
     done = run(claim_id, preset=preset, data=data, device=device, seed=seed, out=runs, resume=True)
-    return done.claim, tuple(Path(figure) for figure in done.figures if Path(figure).suffix == ".png")
+    return done.claim, tuple(done.figures.values())
 
 
 def _write(report: Report) -> None:

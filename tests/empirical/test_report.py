@@ -48,7 +48,7 @@ def test_page_fetches_nothing_and_escapes_text(tmp_path):
     assert all(address.startswith(("data:image/png;base64,", "#")) for address in collector.addresses)
     assert "<script" not in text
     assert "@import" not in text
-    assert "Labels &lt;swapped&gt; &amp; broken." in text
+    assert "Labels &lt;swapped&gt; &amp; broken; expected" in text
 
 
 def test_page_shows_both_verdicts_and_the_printed_one(tmp_path):
@@ -88,12 +88,16 @@ def test_an_unknown_claim_is_refused_before_anything_is_written(tmp_path):
     assert not (tmp_path / "report").exists()
 
 
-def test_compare_writes_page_and_claims(tmp_path):
+def test_compare_writes_page_claims_and_figures(tmp_path):
     seen = []
-    report = compare(["bezout"], out=tmp_path, progress=lambda done, total, text: seen.append((done, total, text)))
+    report = compare(
+        ["bezout", "wide-minimum"], out=tmp_path, progress=lambda done, total, text: seen.append((done, total, text))
+    )
     assert report.path.read_text(encoding="utf-8").startswith("<!doctype html>")
     content = json.loads((tmp_path / "claims.json").read_text(encoding="utf-8"))
-    assert [claim["id"] for claim in content["claims"]] == ["bezout"]
+    assert [claim["id"] for claim in content["claims"]] == ["bezout", "wide-minimum", "wide-minimum"]
+    assert {path.suffix for path in (tmp_path / "figures").iterdir()} == {".png", ".svg"}
+    assert report.path.read_text(encoding="utf-8").count("data:image/png;base64,") == len(report.rows[1].figures) > 0
     assert content["claims"][0]["verdict"] in ("holds", "fails", "inconclusive")
-    assert seen[-1][:2] == (1, 1)
+    assert seen[-1][:2] == (3, 3)
     assert not list(Path(tmp_path).glob("*.partial"))
