@@ -90,9 +90,8 @@ class Family:
                 points, _ = _carry(self.tape, self.points, np.array([self.parameters, start]))
                 if len(points) == self.degree:
                     break
-        groups = (tuple(range(reduced.n_free)),)
         origin = f"monodromy: {self.degree} zeros of the family, trace residual {self.trace_residual:.1e}"
-        return Homotopy(self.tape, points, np.array([start, goal]), reduced, groups, origin)
+        return Homotopy(self.tape, points, np.array([start, goal]), reduced, origin)
 
 
 def family(network: "PolynomialNetwork", inputs: Any, seed: int = 0, progress: Progress | None = None) -> Family:

@@ -101,7 +101,6 @@ class Homotopy:
     starts: np.ndarray
     parameters: np.ndarray
     reduced: Reduced
-    groups: tuple[tuple[int, ...], ...]
     origin: str
 
     def affine(self, points: np.ndarray) -> np.ndarray:
