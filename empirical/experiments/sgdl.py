@@ -1,0 +1,151 @@
+"""SGD with Gaussian noise added to every weight after every step (SGDL) beside plain SGD: curves and test errors.
+
+Gaps in test error, SGDL minus SGD, are paired by seed (same start, same order of images). The mean gap lies, with error
+rate 0.01 on either side, in m +- t(0.99, n-1) s / sqrt(n): two one-sided t tests against the margin.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import stats
+
+from empirical.data import Data
+from empirical.models import PlainCNN
+from empirical.records import Result
+from empirical.train import History, TrainConfig, train_each
+from theory.claims.claim import Case, Claim, Control
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+STATEMENT = "SGD with added Gaussian noise of constant power behaves like SGD, with slightly better validation"
+SOURCE = "2018 review, equation 5 and Fig. 7"
+REPORTED = {"Fig. 7": "SGDL's validation is slightly better than SGD's; power of the noise and numbers not given"}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Net: the plain CNN of the other experiments. Noise levels, margin and seeds are ours: the review gives none.
+
+    noises: standard deviations per step, growing; all but the last are to behave like SGD, the last is the control
+    margin: the gap in test error up to which two nets behave alike
+    """
+
+    data: str = "cifar10"
+    subset: tuple[int, int] | None = (5000, 2000)
+    epochs: int = 20
+    batch: int = 100
+    rate: float = 0.01
+    noises: tuple[float, ...] = (1e-5, 1e-4, 1e-3, 1e-1)
+    seeds: int = 5
+    margin: float = 0.03
+
+
+PRESETS = {
+    "smoke": Config(
+        data="digits", subset=(600, 450), epochs=4, rate=0.1, noises=(1e-4, 1e-3, 1e-1), seeds=4, margin=0.03
+    ),
+    "cpu": Config(),
+    "paper": Config(subset=None, epochs=60, seeds=10, margin=0.01),
+}
+
+
+def compute(
+    config: Config,
+    data: Data | None,
+    *,
+    seed: int,
+    device: str = "cpu",
+    progress: Callable[[int, int, str], None] | None = None,
+) -> Result:
+    """Train SGD and every noise level from the same starts. Raises ValueError where the data are not square images."""
+    if data is None or data.train_inputs.ndim != 4 or data.train_inputs.shape[2] != data.train_inputs.shape[3]:
+        raise ValueError("sgdl needs square images (N, C, size, size)")
+    shape = (data.train_inputs.shape[1], *data.train_inputs.shape[2:])
+    keys, jobs = [], []
+    for number in range(config.seeds):
+        own = int(np.random.default_rng([seed, number]).integers(2**31))
+        for noise in (0.0, *config.noises):
+            keys.append((noise, number))
+            schedule = TrainConfig(config.epochs, config.batch, config.rate, noise=noise, seed=own)
+            jobs.append((PlainCNN(n_classes=data.n_classes, input_shape=shape, seed=own), schedule))
+    trained = train_each(jobs, data, device=device, progress=progress)
+    histories = {key: history for key, (_, history) in zip(keys, trained, strict=True)}
+    guessing = 1 - 1 / data.n_classes
+    errors = {key: h.last.test_error if h.stopped is None else guessing for key, h in histories.items()}
+    gaps = {noise: [errors[noise, k] - errors[0.0, k] for k in range(config.seeds)] for noise in config.noises}
+    cases = [_alike(noise, gaps[noise], config.margin) for noise in config.noises[:-1]]
+    cases.append(_better(gaps, config))
+    worst = interval_of_mean(gaps[config.noises[-1]])
+    control = Control(
+        f"noise of {config.noises[-1]:g} a step must not behave like SGD",
+        f"gap above {config.margin:.0%}",
+        f"{np.mean(gaps[config.noises[-1]]):+.1%}, interval {worst[0]:+.1%} to {worst[1]:+.1%}",
+        passed=worst[0] > config.margin,
+    )
+    claim = Claim.from_cases(
+        cases,
+        control,
+        id="sgdl",
+        side="empirical",
+        statement=STATEMENT,
+        source=SOURCE,
+        tolerance=f"margin of {config.margin:.0%} in test error (ours); two one-sided t tests over seeds at 0.01",
+        seed=seed,
+        note="'better': the best noise level, chosen on half of the seeds, compared with SGD on the other half",
+    )
+    return Result(claim, _table(histories), {"gaps": gaps, "histories": histories, "config": config})
+
+
+def interval_of_mean(values: Sequence[float], error_rate: float = 0.01) -> tuple[float, float]:
+    """The interval in which the mean lies with this error rate on either side: Student's t; at least two values."""
+    half = float(stats.t.isf(error_rate, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
+    return float(np.mean(values)) - half, float(np.mean(values)) + half
+
+
+def _alike(noise: float, gaps: Sequence[float], margin: float) -> Case:
+    low, high = interval_of_mean(gaps)
+    agrees = True if -margin < low and high < margin else False if low > margin or high < -margin else None
+    found = f"{np.mean(gaps):+.2%}, interval {low:+.2%} to {high:+.2%}"
+    return Case(f"noise {noise:g}: gap in test error to SGD", f"within ±{margin:.0%}", found, agrees)
+
+
+def _better(gaps: dict[float, list[float]], config: Config) -> Case:
+    """Slightly better validation: the level that is best on one half of the seeds, judged on the other half."""
+    half = config.seeds // 2
+    best = min(config.noises[:-1], key=lambda noise: float(np.mean(gaps[noise][:half])))
+    low, high = interval_of_mean(gaps[best][half:])
+    agrees = True if high < 0 else False if low > 0 else None
+    found = f"noise {best:g}: {np.mean(gaps[best][half:]):+.2%}, interval {low:+.2%} to {high:+.2%}"
+    return Case("validation slightly better: gap below 0", "< 0", found, agrees)
+
+
+def _table(histories: dict[tuple[float, int], History]) -> list[dict[str, Any]]:
+    return [
+        {"noise": noise, "number": number} | row | {"stopped": history.stopped or ""}
+        for (noise, number), history in histories.items()
+        for row in history.rows()
+    ]
+
+
+def draw(result: Result) -> "dict[str, Figure]":
+    """Training and test error by epoch, mean over the seeds, one line a noise level (as Fig. 7); the gaps."""
+    from empirical import plotting
+
+    config = result.series["config"]
+    figure, axes = plotting.panels(2)
+    for place, field, title in zip(axes, ("train_error", "test_error"), ("Training", "Validation"), strict=True):
+        lines = {}
+        for noise in (0.0, *config.noises):
+            rows = [row for row in result.table if row["noise"] == noise]
+            epochs = sorted({row["epoch"] for row in rows})
+            means = [float(np.mean([row[field] for row in rows if row["epoch"] == e])) for e in epochs]
+            lines["SGD" if noise == 0 else f"noise {noise:g}"] = (epochs, means)
+        plotting.lines(lines, x="epoch", y="error", title=title, axes=place)
+    gaps = result.series["gaps"]
+    means = [float(np.mean(values)) for values in gaps.values()]
+    half = [m - interval_of_mean(values)[0] for m, values in zip(means, gaps.values(), strict=True)]
+    gap = plotting.points({"SGDL − SGD": (list(gaps), means, half)}, x="noise a step", y="gap in test error", log="x")
+    return {"curves": figure, "gaps": gap}

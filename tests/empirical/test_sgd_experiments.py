@@ -1,0 +1,96 @@
+"""The experiments on SGD: convergence, minimum norm, gradient noise, SGDL; what they measure and how they can fail."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from empirical.data import load_data
+from empirical.experiments import gradient_noise, minimum_norm, sgd_convergence, sgdl
+from theory.claims import gradient_noise as gradient_noise_theory
+from theory.claims import minimum_norm as minimum_norm_theory
+
+
+@pytest.fixture(scope="module")
+def noise():
+    config = gradient_noise.PRESETS["smoke"]
+    config = replace(config, epochs=(1, 6), draws=1000, components=20)
+    return gradient_noise.compute(config, load_data("digits", subset=config.subset, seed=0), seed=0)
+
+
+@pytest.mark.parametrize("side", [gradient_noise_theory, minimum_norm_theory], ids=["gradient-noise", "minimum-norm"])
+def test_theory_side_holds_for_several_seeds_and_its_control_fails_as_it_must(side):
+    for seed in range(3):
+        claim = side.check(seed)
+        assert claim.verdict == "holds"
+        assert claim.control.passed
+
+
+def test_sgd_converges_where_it_should_and_not_with_a_constant_rate():
+    result = sgd_convergence.compute(sgd_convergence.PRESETS["smoke"], None, seed=0)
+    assert result.claim.verdict == "holds"
+    assert result.claim.control.passed
+    assert set(sgd_convergence.draw(result)) == {"convergence"}
+
+
+def test_slopes_in_the_convergence_experiment_vanish_at_the_minima_named():
+    assert sgd_convergence.slope(np.array([sgd_convergence.LOCAL, sgd_convergence.GLOBAL])) == pytest.approx(
+        0, abs=1e-6
+    )
+
+
+def test_sgd_on_a_linear_net_ends_at_the_nearest_solution():
+    result = minimum_norm.compute(replace(minimum_norm.PRESETS["smoke"], layer_runs=200), None, seed=0)
+    linear = [row for row in result.table if row["scale"] > 0]
+    assert all(row["observed"] == pytest.approx(row["predicted"], abs=1e-6) for row in linear)
+    assert result.claim.verdict != "fails"
+    assert result.claim.printed_verdict == "fails"
+    assert set(minimum_norm.draw(result)) == {"distance"}
+
+
+def test_minibatch_gradients_have_the_mean_and_variance_of_drawing_without_replacement(noise):
+    for row in noise.table:
+        assert row["largest_z_of_mean"] < 4.3  # 20 components, 6 rows: exceeded once in 500 seeds
+        assert row["largest_z_of_variance"] < 4.3
+    assert noise.claim.control.passed
+    assert set(gradient_noise.draw(noise)) == {"histograms", "kurtosis"}
+
+
+def test_variance_of_drawing_with_replacement_is_told_apart(noise):
+    found = noise.series["found"][0]
+    samples, n, b = found.samples[100], len(found.singles), 100
+    with_replacement = found.singles.var(0) / b
+    ratio = samples.var(0, ddof=1) / with_replacement
+    assert ratio.mean() == pytest.approx((n - b) / (n - 1), abs=0.03)  # 0.90, not 1
+
+
+def test_excess_kurtosis_of_a_mean_is_that_of_its_population_shrunk():
+    rng = np.random.default_rng(0)
+    singles = rng.exponential(size=(500, 1))
+    for batch in (5, 50, 250):
+        means = gradient_noise.minibatches(singles, batch, 40_000, rng)
+        expected = gradient_noise.excess_kurtosis_of_means(singles, batch)[0]
+        error = 4 * np.sqrt(24 / 40_000) * 2  # of a sample kurtosis near the Gaussian, doubled for the skewness
+        assert stats.kurtosis(means[:, 0]) == pytest.approx(expected, abs=error + 0.05 * abs(expected))
+
+
+def test_sgdl_is_judged_by_the_interval_of_the_gap():
+    assert sgdl._alike(1e-4, [0.001, -0.001, 0.0, 0.002], 0.03).agrees is True
+    assert sgdl._alike(1e-4, [0.10, 0.11, 0.12, 0.09], 0.03).agrees is False
+    assert sgdl._alike(1e-4, [0.02, 0.05, -0.01, 0.04], 0.03).agrees is None
+    config = replace(sgdl.PRESETS["smoke"], noises=(1e-4, 0.1), seeds=8)
+    better = {1e-4: [-0.02, -0.021, -0.019, -0.02] * 2, 0.1: [0.5] * 8}
+    assert sgdl._better(better, config).agrees is True
+    worse = {1e-4: [0.02, 0.021, 0.019, 0.02] * 2, 0.1: [0.5] * 8}
+    assert sgdl._better(worse, config).agrees is False
+
+
+def test_sgdl_runs_and_large_noise_is_told_apart():
+    config = replace(sgdl.PRESETS["smoke"], subset=(300, 200), epochs=3, seeds=4, noises=(1e-4, 0.1))
+    result = sgdl.compute(config, load_data("digits", subset=config.subset, seed=0), seed=0)
+    assert result.claim.control.passed
+    assert len(result.table) == 4 * 3 * 4  # seeds x (SGD and two levels) x (epochs and the start)
+    assert set(sgdl.draw(result)) == {"curves", "gaps"}
+    with pytest.raises(ValueError, match="square images"):
+        sgdl.compute(config, None, seed=0)
