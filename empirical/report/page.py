@@ -42,7 +42,7 @@ def values_table(claim: Claim) -> list[tuple[str, str, str]]:
 
 
 def short(value: Any) -> str:
-    """A value as a person would write it: four significant digits and more, names before numbers, long lists cut and counted."""
+    """A value as a person would write it: a few significant digits, long lists cut and counted."""
     if value is None:
         return "–"
     if isinstance(value, bool):
