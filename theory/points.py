@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 _REAL = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?:/\d+)?"
-_NUMBER = re.compile(rf"(?P<re>{_REAL})?(?:(?P<im>{_REAL}|[+-]?)\*?[iIjJ])?")
+_NUMBER = re.compile(rf"(?:(?P<re>{_REAL})(?=$|[+-]))?(?:(?P<im>{_REAL}|[+-]?)\*?[iIjJ])?")
 
 
 def parse_point(text: str, names: Sequence[str]) -> np.ndarray:

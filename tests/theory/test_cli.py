@@ -1,0 +1,227 @@
+"""The command line: answers, exit codes, and one clear line for every bad input."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import theory.__main__ as cli
+
+CIRCLE = "2\nx^2 + y^2 - 5;\nx*y - 2;\n"
+PARABOLA = "1 2\ny - x^2;\n"
+
+
+def run(capsys, *arguments):
+    """(exit code, standard output, standard error)"""
+    try:
+        cli.main(list(arguments))
+        code = 0
+    except SystemExit as error:
+        code = error.code
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def as_json(capsys, *arguments):
+    code, out, err = run(capsys, *arguments, "--json")
+    assert (code, err) == (0, "")
+    return json.loads(out)
+
+
+@pytest.fixture
+def write(tmp_path):
+    """write(text) -> path of a file that holds it."""
+
+    def function(text, name="system.txt"):
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    return function
+
+
+def test_solve_finds_the_four_points(capsys, write):
+    found = as_json(capsys, "solve", write(CIRCLE))
+    points = sorted((x[0], y[0]) for x, y in found["solutions"])
+    assert [tuple(map(round, p)) for p in points] == [(-2, -1), (-1, -2), (1, 2), (2, 1)]
+    assert found["paths"]["tracked"] == 4
+
+
+def test_a_system_without_solutions_is_an_answer(capsys, write):
+    assert as_json(capsys, "solve", write("2\nx + y - 1;\nx + y - 2;\n"))["solutions"] == []
+    assert as_json(capsys, "zero-set", write("2\nx + y - 1;\nx + y - 2;\n"))["dimension"] == -1
+
+
+def test_zero_set_gives_dimension_degree_and_components(capsys, write):
+    found = as_json(capsys, "zero-set", write(PARABOLA))
+    assert (found["dimension"], found["degree"], found["seed"]) == (1, 2, 0)
+    [component] = found["components"]
+    assert (component["dimension"], component["degree"], component["multiplicity"]) == (1, 2, 1)
+    assert len(component["points"]) == 2
+
+
+def test_degeneracy_at_a_point(capsys, write):
+    found = as_json(capsys, "degeneracy", write(PARABOLA), "--point", write("1 1", "point.txt"))
+    assert (found["jacobian_rank"], found["local_dimension"], found["is_zero"]) == (1, 1, True)
+    assert found["symmetry_dimension"] is None
+
+
+def test_the_point_may_come_with_names(capsys, write):
+    found = as_json(capsys, "degeneracy", write(PARABOLA), "--point", write('{"x": 2, "y": 4}', "p.json"))
+    assert found["residual"] == 0
+
+
+def test_bounds_of_a_network_of_the_paper_and_of_a_file(capsys, write):
+    small = as_json(capsys, "bounds", "--widths", "2,3,1", "--degree", "2", "--data", "6")
+    assert (small["n_unknowns"], small["bezout"], small["paper_bezout"]) == (13, 3**6, 2**6)
+    unbiased = as_json(capsys, "bounds", "--widths", "2,3,1", "--data", "6", "--no-bias")
+    assert unbiased["n_unknowns"] == 9
+    net = as_json(capsys, "bounds", "--net", "theory2-cnn", "--data", "50000")
+    assert (net["n_unknowns"], net["log2_shub_smale"]) == (188_810, 1e5)
+    assert as_json(capsys, "bounds", write(CIRCLE))["bezout"] == 4
+
+
+def test_neurovariety_of_a_dense_network(capsys):
+    found = as_json(capsys, "neurovariety", "--widths", "2,2,1", "--degree", "2", "--no-bias")
+    assert (found["dimension"], found["ambient_dimension"], found["fills"]) == (3, 3, True)  # binary quadratic forms
+
+
+def test_claims_are_listed_and_verified(capsys):
+    listed = as_json(capsys, "claims")
+    assert "hessian-cases" in [claim["id"] for claim in listed]
+    claim = as_json(capsys, "verify", "permutations")
+    assert (claim["id"], claim["verdict"]) == ("permutations", "holds")
+    two = as_json(capsys, "verify", "permutations", "hessian-cases")
+    assert [claim["id"] for claim in two] == ["permutations", "hessian-cases"]
+
+
+def test_verify_exits_1_only_where_a_statement_fails(capsys, monkeypatch):
+    from dataclasses import replace
+
+    from theory import claims
+
+    holds = claims.verify("permutations")
+    for verdict, expected in (("holds", 0), ("inconclusive", 0), ("fails", 1)):
+        changed = replace(holds, verdict=verdict, printed_verdict="fails")
+        monkeypatch.setattr(claims, "verify_all", lambda *_, changed=changed, **__: iter([changed]))
+        assert run(capsys, "verify", "permutations")[0] == expected
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("bounds", "--widths", "2,3,1", "--data", "6"),
+        ("solve", "SYSTEM"),
+        ("zero-set", "SYSTEM"),
+        ("claims",),
+        ("neurovariety", "--widths", "2,2,1"),
+        ("verify", "permutations"),
+    ],
+    ids=lambda a: a[0],
+)
+def test_tables_are_shown_without_json(capsys, write, arguments):
+    path = write(CIRCLE)
+    code, out, err = run(capsys, *(path if a == "SYSTEM" else a for a in arguments))
+    assert (code, err) == (0, "")
+    assert "│" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("verify", "zero-set-dimensions"), "did you mean zero-set-dimension"),
+        (("solve", "no such file"), "cannot read no such file: No such file or directory"),
+        (("solve", "."), "cannot read .: Is a directory"),
+        (("bounds", "--widths", "2,-3,1", "--data", "4"), "-3"),
+        (("bounds", "--widths", "2,x,1", "--data", "4"), "whole numbers separated by commas"),
+        (("bounds", "--widths", "2,3,1"), "--data"),
+        (("bounds", "--widths", "2,3,1", "--data", "0"), "--data"),
+        (("bounds", "--widths", "2,3,1", "--degree", "-2", "--data", "2"), "degree"),
+        (("bounds", "--net", "resnet", "--data", "5"), "theory2-cnn"),
+        (("bounds", "--data", "5"), "give one of FILE, --widths and --net"),
+        (("neurovariety",), "give --widths"),
+        (("no-such-command",), "no-such-command"),
+        (("solve", "--no-such-option"), "--no-such-option"),
+        (("verify", "permutations", "--seed", "-1"), "--seed"),
+    ],
+    ids=lambda a: " ".join(a) if isinstance(a, tuple) else None,
+)
+def test_bad_arguments_give_one_line_and_exit_2(capsys, arguments, message):
+    code, out, err = run(capsys, *arguments)
+    assert code == 2
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("theory: ")
+    assert message in err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "number of equations"),
+        ("hello", "number of equations"),
+        ("1\n__import__('os').system('x');", "line 2"),
+        ("2\nx + y;\n3;", "constant 3"),
+        ("2\nx + y - 1;", "2"),
+        ("1\nx^(y);", "line 2"),
+        ("1\nsin(x);", "line 2"),
+        ("1\nx + nan*0;\nx", "line"),
+    ],
+)
+@pytest.mark.parametrize("command", ["solve", "zero-set", "bounds"])
+def test_files_that_are_no_system_give_one_line_and_exit_2(capsys, write, command, text, message):
+    code, out, err = run(capsys, command, write(text))
+    assert code == 2
+    assert out == ""
+    assert err.count("\n") == 1
+    assert message in err
+
+
+@pytest.mark.parametrize("point", ["1 nan", "1", "[1, NaN]", "1 two"])
+def test_bad_points_give_one_line_and_exit_2(capsys, write, point):
+    code, _, err = run(capsys, "degeneracy", write(PARABOLA), "--point", write(point, "point.txt"))
+    assert code == 2
+    assert err.count("\n") == 1
+
+
+def test_too_few_paths_allowed_is_refused_with_the_count(capsys, write):
+    code, _, err = run(capsys, "zero-set", write(CIRCLE), "--max-paths", "3")
+    assert code == 2
+    assert "needs 6 paths" in err
+    code, _, err = run(capsys, "solve", write(CIRCLE), "--max-paths", "3")
+    assert code == 2
+    assert "4" in err
+
+
+def test_an_underdetermined_system_is_sent_to_zero_set(capsys, write):
+    code, _, err = run(capsys, "solve", write(PARABOLA))
+    assert code == 2
+    assert "zero_set" in err
+
+
+def test_an_interrupt_is_one_line_and_exit_130(capsys, write, monkeypatch):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_read", interrupted)
+    code, out, err = run(capsys, "solve", "any")
+    assert (code, out) == (130, "")
+    assert err.strip() == "theory: interrupted"
+
+
+def test_standard_input_and_a_closed_pipe():
+    command = [sys.executable, "-m", "theory", "solve", "-", "--json"]
+    answer = subprocess.run(command, input=CIRCLE, capture_output=True, text=True, check=True)
+    assert len(json.loads(answer.stdout)["solutions"]) == 4
+    script = f"{sys.executable} -m theory claims --json | head -c 5"
+    piped = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert piped.stderr == ""
+
+
+def test_help_answers_without_loading_anything_heavy():
+    code = "import sys, theory.__main__ as m\ntry: m.main(['--help'])\nexcept SystemExit: pass\n"
+    code += "print(*sorted({'numpy', 'sympy', 'numba', 'scipy', 'torch', 'rich'} & set(sys.modules)), file=sys.stderr)"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "zero-set" in answer.stdout
+    assert answer.stderr.strip() == ""
