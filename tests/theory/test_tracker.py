@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from numba import njit
 
-from theory.continuation.kernels import WIDTH, factor, substitute
+from theory.continuation.kernels import WIDTH, decay, factor, substitute
 from theory.continuation.tape import Recorder
-from theory.continuation.tracker import AT_INFINITY, BAD_START, LAST_U, REACHED, STALLED, track
+from theory.continuation.tracker import AT_INFINITY, BAD_START, LAST_U, REACHED, STALLED, STEPS, track
 from theory.continuation.vectors import LANES, blend, less, load, maximum, splat, store
 
 
@@ -38,6 +38,17 @@ def test_lanes_add_multiply_compare_and_blend_elementwise():
     assert [(mask >> k) & 1 for k in range(LANES)] == (x < y).astype(int).tolist()
 
 
+def test_decay_is_the_exponential_function_in_every_lane():
+    @njit
+    def run(x, out):
+        store(out, 0, decay(load(x, 0)))
+
+    x, out = np.array([0, 1e-9, 0.5, 1, 7, 30, 50, 1e5]), np.zeros(LANES)
+    run(x, out)
+    assert np.allclose(out[:7], np.exp(-x[:7]), rtol=3e-13)
+    assert out[7] == pytest.approx(np.exp(-600), rel=1e-4)
+
+
 @pytest.mark.parametrize("n", [1, 2, 5, 12])
 def test_lane_systems_are_solved_like_numpy_solves_them(n):
     rng = np.random.default_rng(n)
@@ -69,6 +80,16 @@ def test_round_the_branch_point_the_two_roots_change_places():
         ends = track(tape, points, corners, k, (k + 1) % 4)
         points = ends.points
     assert np.allclose(affine(ends)[:, 0], [-1, 1], rtol=1e-12)
+
+
+def test_parameters_may_decay_exponentially_along_the_way():
+    """x^2 = 4 exp(-r u): from 2 exp(-r / 2) to 2, each path with its own rate, to the predictor's third order."""
+    rates = np.linspace(0.0, 40.0, 20)
+    starts = np.column_stack([2 * np.exp(-rates / 2), np.ones(20)])
+    ends = track(square_root_homotopy(), starts, np.append(rates, 4.0)[:, None], np.arange(20), 20, decays=True)
+    assert (ends.status == REACHED).all()
+    assert np.allclose(affine(ends)[:, 0], 2, rtol=1e-12)
+    assert ends.info[:, STEPS].max() < 100
 
 
 def test_each_path_may_have_parameters_of_its_own():

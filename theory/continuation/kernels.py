@@ -111,6 +111,22 @@ def evaluate_two_orders(memory: np.ndarray, stride: int, tape: Tape, order: int)
 
 
 @njit(**JIT)
+def decay(exponent: Any) -> Any:
+    """exp(-exponent) in every lane, for exponents >= 0; beyond 600 it stays at exp(-600).
+
+    (Taylor polynomial of exp(-exponent / 1024))^1024: relative error 1e-13 up to 50, more where the value is tiny.
+    """
+    zero, one = splat(0.0), splat(1.0)
+    x = maximum(zero - exponent, splat(-600.0)) * splat(2.0**-10)
+    result = one
+    for k in range(8, 0, -1):
+        result = one + x * result * splat(1.0 / k)
+    for _ in range(10):
+        result = result * result
+    return result
+
+
+@njit(**JIT)
 def load_jacobian(memory: np.ndarray, tape: Tape, matrix: int) -> None:
     """Copy the derivatives from their registers into the first rows of the matrix, zeros elsewhere."""
     n = tape.n_coordinates

@@ -12,6 +12,7 @@ from numba import njit
 from theory.continuation.kernels import (
     JIT,
     WIDTH,
+    decay,
     evaluate,
     evaluate_first_order,
     evaluate_two_orders,
@@ -50,12 +51,13 @@ class Workspace(NamedTuple):
     step: int
     series: int  # Taylor coefficients 0..3 at the last accepted point, by -u
     base: int  # parameters at u = 0
-    slope: int  # parameters at u = 1 minus those at u = 0
+    slope: int  # parameters at u = 1 minus those at u = 0; or the rates, where the parameters decay
     patch: int
+    decays: bool  # parameters are base * exp(-rate u) instead of base + slope * u
 
 
 @njit(**JIT)
-def make_workspace(tape: Tape) -> Workspace:
+def make_workspace(tape: Tape, decays: bool) -> Workspace:
     """Memory for one thread, all lanes empty."""
     n, m = tape.n_coordinates, tape.n_parameters
     stride = tape.n_registers * WIDTH
@@ -82,6 +84,7 @@ def make_workspace(tape: Tape) -> Workspace:
         series=point + 4 * vector,
         base=base,
         slope=base + m * WIDTH,
+        decays=decays,
     )
 
 
@@ -107,7 +110,7 @@ def renew_patch(work: Workspace, tape: Tape, lane: int) -> None:
 def fill_lane(
     work: Workspace, tape: Tape, lane: int, start: np.ndarray, first: np.ndarray, last: np.ndarray, path: int
 ) -> None:
-    """Put a path at its start point: start (n,), first and last (parameters,) complex."""
+    """Put a path at its start point: start (n,), first and last (parameters,) complex; first: rates if decaying."""
     memory, state = work.memory, work.state
     for i in range(tape.n_coordinates):
         a = work.point + i * WIDTH + lane
@@ -119,7 +122,10 @@ def fill_lane(
     for k in range(tape.n_parameters):
         a, b = work.base + k * WIDTH + lane, work.slope + k * WIDTH + lane
         memory[a], memory[a + LANES] = last[k].real, last[k].imag
-        memory[b], memory[b + LANES] = first[k].real - last[k].real, first[k].imag - last[k].imag
+        if work.decays:
+            memory[b], memory[b + LANES] = first[k].real, first[k].real
+        else:
+            memory[b], memory[b + LANES] = first[k].real - last[k].real, first[k].imag - last[k].imag
     work.ids[PATH, lane], work.ids[PHASE, lane], work.ids[POLISHED, lane] = path, STARTING, 0
     state[U, lane], state[TRIAL_U, lane], state[STEP, lane], state[NEWTON, lane] = 1.0, 1.0, 0.0, 1.0
     state[DONE, lane], state[REJECTED, lane] = 0.0, 0.0
@@ -129,22 +135,41 @@ def fill_lane(
 
 
 @njit(**JIT)
-def set_inputs(work: Workspace, tape: Tape) -> None:
-    """Trial points and their parameters into the registers."""
-    n, memory = tape.n_coordinates, work.memory
-    for i in range(2 * n):
-        store(memory, i * LANES, load(memory, work.trial + i * LANES))
-    u = load(work.state, TRIAL_U * LANES)
-    for k in range(2 * tape.n_parameters):
-        value = load(memory, work.base + k * LANES) + u * load(memory, work.slope + k * LANES)
-        store(memory, (2 * n + k) * LANES, value)
+def set_parameters(work: Workspace, tape: Tape) -> None:
+    """The parameters at the trial u into the registers."""
+    n, memory, u = tape.n_coordinates, work.memory, load(work.state, TRIAL_U * LANES)
+    if work.decays:
+        for k in range(tape.n_parameters):
+            faded = decay(u * load(memory, work.slope + k * WIDTH))
+            for a in (k * WIDTH, k * WIDTH + LANES):
+                store(memory, n * WIDTH + a, load(memory, work.base + a) * faded)
+    else:
+        for k in range(2 * tape.n_parameters):
+            value = load(memory, work.base + k * LANES) + u * load(memory, work.slope + k * LANES)
+            store(memory, (2 * n + k) * LANES, value)
+
+
+@njit(**JIT)
+def expand_parameters(work: Workspace, tape: Tape) -> None:
+    """Taylor coefficients of the parameters by -u: one where they run straight, three where they decay."""
+    n, memory, zero = tape.n_coordinates, work.memory, splat(0.0)
+    if work.decays:
+        for order in range(1, 4):
+            share = splat(1.0 / order)
+            for k in range(2 * tape.n_parameters):
+                a = order * work.stride + (2 * n + k) * LANES
+                store(memory, a, load(memory, a - work.stride) * load(memory, work.slope + k * LANES) * share)
+    else:
+        for k in range(2 * tape.n_parameters):
+            store(memory, work.stride + (2 * n + k) * LANES, zero - load(memory, work.slope + k * LANES))
 
 
 @njit(**JIT)
 def newton_step(work: Workspace, tape: Tape) -> None:
     """One Newton step at the trial points of all lanes; rows NORM and MOVED tell its size."""
     n, rows, memory = tape.n_coordinates, tape.n_coordinates - tape.n_groups, work.memory
-    set_inputs(work, tape)
+    for i in range(2 * n):
+        store(memory, i * LANES, load(memory, work.trial + i * LANES))
     evaluate(memory, tape, 0, tape.n_instructions)
     load_jacobian(memory, tape, work.matrix)
     for i in range(rows):
@@ -183,8 +208,7 @@ def expand(work: Workspace, tape: Tape, accepted: int) -> None:
     """Taylor coefficients 1 to 3 of the path at the corrected point, by -u; kept in the accepted lanes."""
     n, rows, memory = tape.n_coordinates, tape.n_coordinates - tape.n_groups, work.memory
     zero = splat(0.0)
-    for k in range(2 * tape.n_parameters):
-        store(memory, work.stride + (2 * n + k) * LANES, zero - load(memory, work.slope + k * LANES))
+    expand_parameters(work, tape)
     for order in range(1, 4):
         top = order * work.stride
         for i in range(2 * n):

@@ -1,9 +1,9 @@
 """Predictor-corrector path tracking in lanes: one path each, refilled as paths end.
 
 A path x(u) solves H(x, p(u)) = 0 in projective space while its parameters run straight from p_first at u = 1 to p_last
-at u = 0. Predictor: Taylor coefficients to order 3 from one LU, Pade [2/1]. Corrector: two Newton steps, accepted if
-they contract. Step size: from the predictor error measured at the last step, and from the estimated distance of the
-nearest pole.
+at u = 0, or as p_last exp(-rate u). Predictor: Taylor coefficients to order 3 from one LU, Pade [2/1]. Corrector: two
+Newton steps, accepted if they contract. Step size: from the predictor error measured at the last step, and from the
+estimated distance of the nearest pole.
 Source: S. Telen, M. Van Barel, J. Verschelde, A robust numerical path tracking algorithm for polynomial homotopy
 continuation, SIAM J. Sci. Comput. 42 (2020); S. Timme, Mixed precision path tracking, Adv. Comput. Math. 47 (2021).
 """
@@ -47,6 +47,7 @@ from theory.continuation.steps import (
     newton_step,
     predict,
     renew_patch,
+    set_parameters,
 )
 from theory.continuation.tape import Tape
 from theory.continuation.vectors import LANES
@@ -91,6 +92,7 @@ DEFAULT = Settings()
 def correct(work: Workspace, tape: Tape, settings: Settings) -> int:
     """Two Newton steps in every lane; a bit mask of the lanes where they contract."""
     state = work.state
+    set_parameters(work, tape)
     newton_step(work, tape)
     for lane in range(LANES):
         state[FIRST, lane] = np.sqrt(state[MOVED, lane] / state[NORM, lane])
@@ -248,9 +250,10 @@ def track_lanes(
     ends: np.ndarray,
     info: np.ndarray,
     shared: np.ndarray,
+    decays: bool,
 ) -> None:
     """Track the paths which[:] in one thread. shared: [stop flag, paths done by this thread]."""
-    work = make_workspace(tape)
+    work = make_workspace(tape, decays)
     state, ids = work.state, work.ids
     following, active = 0, 0
     while shared[0] == 0:
@@ -310,12 +313,14 @@ def track(
     settings: Settings = DEFAULT,
     threads: int | None = None,
     progress: Progress | None = None,
+    decays: bool = False,
 ) -> Ends:
     """Track every path from its start point; what comes out does not depend on the number of threads.
 
     starts: (paths, n_coordinates) complex; parameters: (sets, n_parameters) complex; first, last: for each path (or for
-    all) the set at the start and at the end. progress(done, total, text) is called while it runs. Ctrl-C stops all
-    threads and is raised again.
+    all) the set at the start and at the end. decays: the set at the start is none, it holds real rates r >= 0, and the
+    parameters run as parameters[last] * exp(-r u). progress(done, total, text) is called while it runs. Ctrl-C stops
+    all threads and is raised again.
     """
     count = len(starts)
     starts = np.ascontiguousarray(starts, dtype=np.complex128)
@@ -328,7 +333,7 @@ def track(
 
     def work(k: int) -> None:
         which = np.arange(k, count, n_threads)
-        track_lanes(tape, settings, which, starts, parameters, first, last, ends, info, shared[k])
+        track_lanes(tape, settings, which, starts, parameters, first, last, ends, info, shared[k], decays)
 
     pool = ThreadPoolExecutor(n_threads)
     works = [pool.submit(work, k) for k in range(n_threads)]
