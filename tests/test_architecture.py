@@ -113,7 +113,9 @@ def test_no_module_bears_the_name_of_a_public_function():
     empirical = ast.parse((ROOT / "empirical" / "__init__.py").read_text(encoding="utf-8"))
     public |= {node.value for node in ast.walk(empirical) if isinstance(node, ast.Constant) and node.value in _NAMES}
     by_the_map = {"theory.continuation.solve", "theory.continuation.certify"}
-    clashes = {name for name in MODULES if name.rpartition(".")[2] in public and name not in by_the_map}
+    named_by_id = ("theory.claims.", "empirical.experiments.")  # a claim's file bears the claim's id
+    others = {name for name in MODULES if not name.startswith(named_by_id) and name not in by_the_map}
+    clashes = {name for name in others if name.rpartition(".")[2] in public}
     assert not clashes
 
 

@@ -108,6 +108,8 @@ def solve(file: str, start: str, certify: bool, seed: int, max_paths: int | None
         for point, residual, multiplicity in zip(result.solutions, result.residual, result.multiplicity, strict=True)
     ]
     _table(f"{len(rows)} distinct solutions, {len(result.real)} of them real", columns, rows)
+    for note in result.notes:
+        click.echo(note)
 
 
 @cli.command("zero-set")
