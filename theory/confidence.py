@@ -3,6 +3,8 @@
 import math
 from statistics import NormalDist
 
+import numpy as np
+
 
 def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval of a share: low, high; useful at 0 and at `trials` successes as well.
@@ -21,11 +23,17 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float
 
 
 def differ(successes: int, trials: int, other_successes: int, other_trials: int) -> float:
-    """Two-sided p-value of the hypothesis that two counted shares come from the same probability, by Fisher's test."""
-    from scipy.stats import fisher_exact
+    """Two-sided p-value for two counted shares to come from one probability: Fisher's exact test."""
+    from scipy.special import gammaln
 
-    table = [[successes, trials - successes], [other_successes, other_trials - other_successes]]
-    return float(fisher_exact(table)[1])
+    def log_binomial(n: float, k: np.ndarray | float) -> np.ndarray:
+        return np.asarray(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
+
+    total = successes + other_successes
+    counts = np.arange(max(0, total - other_trials), min(trials, total) + 1)
+    log_p = log_binomial(trials, counts) + log_binomial(other_trials, total - counts)
+    p = np.exp(log_p - log_binomial(trials + other_trials, total))
+    return float(min(1.0, p[p <= p[counts == successes] * (1 + 1e-7)].sum()))
 
 
 def _quantile(confidence: float) -> float:

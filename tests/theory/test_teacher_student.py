@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 from flint import arb
+from scipy.stats import fisher_exact
 
 from theory import teacher_student_proof as proofs
 from theory.claims import spurious_minima as claim
@@ -178,3 +179,9 @@ def test_wilson_intervals_match_published_values():
     assert wilson(0, 20) == pytest.approx((0, 0.1611), abs=5e-5)
     with pytest.raises(ValueError, match="successes <= trials"):
         wilson(3, 2)
+
+
+@pytest.mark.parametrize("table", [(3, 1000, 9, 4000), (0, 20, 0, 30), (12, 20, 3, 25), (585, 1000, 170, 300)])
+def test_two_shares_are_compared_as_by_scipy(table):
+    a, n, b, m = table
+    assert differ(a, n, b, m) == pytest.approx(fisher_exact([[a, n - a], [b, m - b]])[1], rel=1e-6)
