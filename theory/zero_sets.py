@@ -29,6 +29,7 @@ MAX_PATHS = 60_000
 # Large points that are no zeros have relative residuals of 1e-8, true ones of 1e-15.
 NEARLY_VANISHES, VANISHES, VANISHES_AT_SINGULAR = 1e-6, 1e-12, 1e-9
 NEARLY_DEPENDENT = 1e-5  # relative singular value of the Jacobian below which an end may lie on a larger component
+SINGULAR_RADIUS = 1e-4  # relative distance within which singular ends are one point
 
 Progress = Callable[[int, int, str], None]
 
@@ -195,6 +196,7 @@ def _components(
     points, full_rank = _polished(system, slices, points)
     on_set = relative_residual(system, points) < np.where(full_rank, VANISHES, VANISHES_AT_SINGULAR)
     points, counts, full_rank = points[on_set], counts[on_set], full_rank[on_set]
+    points, counts, full_rank = _merged(points, counts, full_rank)
     suspects = np.flatnonzero(~full_rank | (counts > 1))
     on_larger = np.zeros(len(points), dtype=bool)
     for component in larger:
@@ -230,6 +232,22 @@ def _polished(system: PolynomialSystem, slices: np.ndarray, points: np.ndarray) 
         points = points - np.where(short[:, None], step, 0)
     singular_values = np.linalg.svd(jacobian, compute_uv=False)
     return points, singular_values[:, -1] > NEARLY_DEPENDENT * singular_values[:, 0]
+
+
+def _merged(points: np.ndarray, counts: np.ndarray, full_rank: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ends without full rank that agree to the few digits such ends have, taken together with their multiplicities."""
+    kept = [int(k) for k in np.flatnonzero(full_rank)]
+    counts = counts.copy()
+    singular: list[int] = []
+    for k in np.flatnonzero(~full_rank):
+        size = 1 + np.max(np.abs(points[k]))
+        same = [j for j in singular if np.max(np.abs(points[j] - points[k])) < SINGULAR_RADIUS * size]
+        if same:
+            counts[same[0]] += counts[k]
+        else:
+            singular.append(int(k))
+    kept += singular
+    return points[kept], counts[kept], full_rank[kept]
 
 
 def relative_residual(system: PolynomialSystem, points: np.ndarray) -> np.ndarray:

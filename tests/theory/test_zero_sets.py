@@ -68,6 +68,12 @@ KNOWN = {  # name: system, [(dimension, degree, multiplicity), ...]
         [(2, 2, 1), (1, 1, 1), (1, 1, 1), (1, 1, 1), (1, 3, 1), (0, 1, 1)],
     ),
     "double parabola": (PolynomialSystem([x**2 - y, z**2], [x, y, z]), [(1, 2, 2)]),
+    "a double and a triple line": (PolynomialSystem([x**2 * y**3], [x, y]), [(1, 1, 2), (1, 1, 3)]),
+    "double plane and line": (PolynomialSystem([x**2 * (x - 1), x**2 * y], [x, y, z]), [(2, 1, 2), (1, 1, 1)]),
+    "double plane and point": (
+        PolynomialSystem([x**2 * (x - 1), x**2 * y, x**2 * z], [x, y, z]),
+        [(2, 1, 2), (0, 1, 1)],
+    ),
     "A B = I": (linear_network(), [(4, 8, 1)]),
     "circle and line": (PolynomialSystem([x**2 + y**2 - 1, x - y], [x, y]), [(0, 1, 1), (0, 1, 1)]),
     "overdetermined": (PolynomialSystem([x**2 - 1, y**2 - 1, x * y - 1], [x, y]), [(0, 1, 1), (0, 1, 1)]),
