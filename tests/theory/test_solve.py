@@ -158,6 +158,12 @@ def test_excess_points_of_overdetermined_systems_are_dropped():
     assert adds_up(found)
 
 
+def test_multiplicities_of_overdetermined_systems_are_called_bounds():
+    found = th.solve(parse("3 2\nx^2;\ny^2;\nx*y;"))  # the true multiplicity is 3: 1, x, y
+    assert found.multiplicity.tolist() == [4]
+    assert "upper bounds" in found.notes[0]
+
+
 @pytest.mark.parametrize(
     "text",
     ["3 2\nx^2 - 1;\ny^2 - 1;\nx*y - 2;", "2\nx + y - 1;\nx + y - 2;", "2\nx*y - 1;\nx;", "2\nx*y - 1;\nx^2;"],

@@ -3,8 +3,8 @@ import pytest
 
 import theory as th
 from tests import known_systems
+from theory.continuation.follow import follow
 from theory.continuation.homotopy import reduce
-from theory.continuation.solve import follow
 from theory.continuation.start import TooManyPathsError, multihomogeneous, total_degree
 from theory.continuation.tape import evaluate
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from theory.continuation import sift
+from theory.continuation.follow import follow
 from theory.continuation.homotopy import Homotopy, Reduced, reduce
 from theory.continuation.solutions import SolutionSet
-from theory.continuation.solve import follow
 from theory.continuation.tape import Recorder, Tape
 from theory.continuation.tracker import DEFAULT, REACHED, Progress, track
 from theory.network_equations import NetworkEquations

@@ -39,7 +39,7 @@ class SolutionSet:
     """Isolated solutions, distinct, each once; a row of every array belongs to one solution.
 
     solutions: (p, n) complex, in the order of `names`; of real systems the others come in exact conjugate pairs
-    is_real: (p,) bool; multiplicity: (p,) paths that end there; singular: (p,) bool
+    is_real: (p,) bool; multiplicity: (p,) paths that end there (an upper bound if overdetermined); singular: (p,) bool
     residual: (p,) largest |F_i| / (1 + sum |terms of F_i|), coefficients scaled to a size of about 1
     condition: (p,) relative error of the solution over that of the coefficients; inf where singular
     certified: (p,) whether interval arithmetic proved the solution, None where no proof was asked for

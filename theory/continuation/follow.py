@@ -1,0 +1,205 @@
+"""From a homotopy to a solution set: all paths followed, their ends settled, sifted and counted."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from theory.continuation import sift
+from theory.continuation.endgame import cauchy, condition_at_end
+from theory.continuation.homotopy import Homotopy, Reduced
+from theory.continuation.solutions import PathCount, SolutionSet
+from theory.continuation.tracker import AT_INFINITY as HEADED_OUT
+from theory.continuation.tracker import (
+    DEFAULT,
+    HOMOGENISING,
+    LAST_U,
+    PIVOTS,
+    REACHED,
+    STALLED,
+    Ends,
+    Progress,
+    Settings,
+    track,
+)
+from theory.systems import PolynomialSystem
+
+FINITE, SINGULAR, INFINITE, FAILED = range(4)
+
+_ATTEMPTS = (
+    DEFAULT,
+    DEFAULT._replace(predictor_error=3e-4, newton_ratio=0.05, largest_step=0.05, max_steps=20_000.0),
+    DEFAULT._replace(predictor_error=3e-5, newton_ratio=0.02, accepted_update=1e-6, largest_step=0.02, max_steps=1e5),
+)
+_FAR_OUT = 1e-9  # |x_0| / |x| below which an end counts as infinite
+_DOUBTFUL_PIVOTS = 1e-9  # below that the condition number is looked at
+_DOUBTFUL_CONDITION = 1e10  # above that an end may be singular
+SOLVED = 1e-7  # relative residual of a solution
+_ILL_CONDITIONED = 1e12  # singular for all that double precision can tell
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The distinct solutions among the ends of paths, in scaled unknowns, and what is suspicious about them.
+
+    repeated: regular points reached by several paths; unpaired: solutions of a real system without their conjugate
+    """
+
+    kind: np.ndarray
+    solutions: np.ndarray
+    multiplicity: np.ndarray
+    singular: np.ndarray
+    is_real: np.ndarray
+    repeated: int
+    unpaired: int
+    excess: int
+    not_isolated: int = 0
+
+    def suspicion(self, system: PolynomialSystem) -> str:
+        """What only lost paths or jumps between paths explain; "" if nothing."""
+        reasons = []
+        if self.repeated:
+            reasons.append(f"{self.repeated} regular solutions were reached by more than one path")
+        if system.is_real and self.unpaired:
+            reasons.append(f"{self.unpaired} regular solutions of a real system lack their complex conjugate")
+        return "; ".join(reasons)
+
+    def isolated(self, other: "Found") -> "Found":
+        """Without the singular points that another homotopy does not find again."""
+        keep = ~self.singular | sift.recurring(self.solutions, other.solutions[other.singular])
+        names = ("solutions", "multiplicity", "singular", "is_real")
+        rows = {name: getattr(self, name)[keep] for name in names}
+        return replace(self, **rows, not_isolated=int(self.multiplicity[~keep].sum()))
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What became of each path: kind (p,), points (p, n) of the scaled system where finite."""
+
+    kind: np.ndarray
+    points: np.ndarray
+
+
+def follow(restart: Callable[[int], Homotopy], seed: int, progress: Progress | None = None) -> SolutionSet:
+    """Track all paths of the homotopy restart(seed) and sift their ends.
+
+    Suspicious sets are tracked again with tighter settings. Singular ends are tracked again by restart(seed + 1): those
+    of isolated solutions come back, those on curves and larger sets land elsewhere.
+    """
+    homotopy = restart(seed)
+    suspicious = ""
+    for settings in _ATTEMPTS:
+        outcome = ends_of(homotopy, settings, progress)
+        found = sift_ends(homotopy.reduced, outcome)
+        suspicious = found.suspicion(homotopy.reduced.system)
+        if not suspicious:
+            break
+    notes = [f"after tracking again: {suspicious}"] if suspicious else []
+    if found.singular.any():
+        again = restart(seed + 1)
+        other = sift_ends(again.reduced, ends_of(again, DEFAULT, None))
+        found = found.isolated(other)
+    if found.not_isolated:
+        more = "; the singular solutions may lie on it, too" if found.singular.any() else ""
+        notes.append(
+            f"{found.not_isolated} paths end on a part of the zero set of positive dimension: see zero_set{more}"
+        )
+    if found.singular.any() and homotopy.reduced.system.n_equations > homotopy.reduced.system.n_unknowns:
+        notes.append("multiplicities are those of random combinations of the equations: upper bounds")
+    return _solution_set(homotopy, found, seed, notes)
+
+
+def ends_of(homotopy: Homotopy, settings: Settings, progress: Progress | None) -> Outcome:
+    """Track all paths, lost ones again with tighter settings, and settle the rest by the endgame."""
+    ends = track(homotopy.tape, homotopy.starts, homotopy.parameters, settings=settings, progress=progress)
+    for tighter in _ATTEMPTS[1:]:
+        lost = np.flatnonzero(~np.isin(ends.status, (REACHED, HEADED_OUT, STALLED)))
+        if not len(lost):
+            break
+        again = track(homotopy.tape, homotopy.starts[lost], homotopy.parameters, settings=tighter)
+        ends.points[lost], ends.info[lost] = again.points, again.info
+    return _settle(homotopy, ends)
+
+
+def _settle(homotopy: Homotopy, ends: Ends) -> Outcome:
+    """Sort ends into finite, singular, infinite and failed."""
+    status, info = ends.status, ends.info
+    kind = np.full(len(status), FAILED)
+    stopped = np.isin(status, (REACHED, STALLED))
+    far_out = stopped & (info[:, HOMOGENISING] < _FAR_OUT) & (info[:, LAST_U] <= 1e-6)
+    kind[(status == HEADED_OUT) | far_out] = INFINITE
+    reached = np.flatnonzero((status == REACHED) & ~far_out)
+    unclear = info[reached, PIVOTS] < _DOUBTFUL_PIVOTS
+    unclear[unclear] = condition_at_end(homotopy, ends.points[reached[unclear]]) > _DOUBTFUL_CONDITION
+    kind[reached[~unclear]] = FINITE
+    points = homotopy.affine(ends.points)
+    doubtful = np.flatnonzero((kind == FAILED) & stopped)
+    if len(doubtful):
+        settled = cauchy(homotopy, doubtful, ends)
+        kind[doubtful[settled.infinite]] = INFINITE
+        finite = np.isfinite(settled.error) & ~settled.infinite
+        kind[doubtful[finite]] = SINGULAR
+        points[doubtful[finite]] = homotopy.affine(settled.points[finite])
+    return Outcome(kind, points)
+
+
+def sift_ends(reduced: Reduced, outcome: Outcome) -> Found:
+    """Refine the finite ends, drop what does not solve the full system, and list the distinct solutions."""
+    system, kind, points = reduced.scaled, outcome.kind.copy(), outcome.points.copy()
+    finite = np.flatnonzero(np.isin(kind, (FINITE, SINGULAR)))
+    kind[finite[~np.isfinite(points[finite]).all(axis=1)]] = FAILED
+    regular = np.flatnonzero(kind == FINITE)
+    points[regular] = sift.refine(system, points[regular])
+    finite = np.flatnonzero(np.isin(kind, (FINITE, SINGULAR)))
+    off = finite[sift.relative_residual(system, points[finite]) > SOLVED]
+    excess = system.n_equations > system.n_unknowns
+    if not excess:
+        kind[off] = FAILED
+    kept = np.setdiff1d(finite, off)
+    rows: list[int] = []
+    multiplicity: list[int] = []
+    repeated = 0
+    for what, radius in ((FINITE, sift.REGULAR_RADIUS), (SINGULAR, sift.SINGULAR_RADIUS)):
+        members = kept[kind[kept] == what]
+        if len(members):
+            label = sift.clusters(points[members], radius)
+            _, first, size = np.unique(label, return_index=True, return_counts=True)
+            rows += members[first].tolist()
+            multiplicity += (size if what == SINGULAR else np.ones_like(size)).tolist()
+            repeated += int((size > 1).sum()) if what == FINITE else 0
+    index, weights = np.array(rows, int), np.array(multiplicity, int)
+    lone = (kind[index] == SINGULAR) & (weights == 1)
+    lone[lone] = sift.conditions(system, points[index[lone]]) < _ILL_CONDITIONED
+    kind[index[lone]] = FINITE
+    singular = kind[index] == SINGULAR
+    solutions, is_real, unpaired = _paired(system, points[index], singular)
+    return Found(kind, solutions, weights, singular, is_real, repeated, unpaired, len(off) if excess else 0)
+
+
+def _paired(system: PolynomialSystem, points: np.ndarray, singular: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """(solutions, which are real, how many lack their conjugate): exact conjugate pairs for a real system."""
+    partner = sift.conjugate_partners(points, singular)
+    is_real = partner == np.arange(len(points))
+    if not system.is_real:
+        return points, is_real, 0
+    return sift.symmetrised(points, partner), is_real, int(((partner < 0) & ~singular).sum())
+
+
+def _solution_set(homotopy: Homotopy, found: Found, seed: int, notes: list[str]) -> SolutionSet:
+    reduced = homotopy.reduced
+    finite, infinite, singular, failed = (int((found.kind == k).sum()) for k in (FINITE, INFINITE, SINGULAR, FAILED))
+    if failed:
+        notes = [*notes, f"{failed} paths are undecided"]
+    return SolutionSet(
+        names=reduced.system.names,
+        solutions=found.solutions * reduced.scales,
+        multiplicity=found.multiplicity,
+        singular=found.singular,
+        is_real=found.is_real,
+        residual=sift.relative_residual(reduced.scaled, found.solutions),
+        condition=np.where(found.singular, np.inf, sift.conditions(reduced.scaled, found.solutions)),
+        paths=PathCount(len(found.kind), finite, infinite, singular, failed, found.excess, found.not_isolated),
+        start=homotopy.origin,
+        seed=int(seed),
+        notes=tuple(notes),
+    )
