@@ -37,7 +37,7 @@ class Config:
     data: str = "cifar10"
     subset: tuple[int, int] | None = (5000, 1000)
     hidden: tuple[int, ...] = (64,)
-    rate: float = 0.05
+    rate: float = 0.003
     epochs: tuple[int, int] = (1, 60)
     batches: tuple[int, ...] = (1, 10, 100, 1000)
     draws: int = 4000
@@ -47,7 +47,9 @@ class Config:
 
 
 PRESETS = {
-    "smoke": Config(data="digits", subset=(1000, 400), hidden=(32,), epochs=(1, 20), batches=(1, 10, 100), draws=2000),
+    "smoke": Config(
+        data="digits", subset=(1000, 400), hidden=(32,), rate=0.05, epochs=(1, 20), batches=(1, 10, 100), draws=2000
+    ),
     "cpu": Config(),
     "paper": Config(subset=(20_000, 10_000), hidden=(128, 64), epochs=(1, 200), draws=20_000),
 }

@@ -148,7 +148,7 @@ def compute(
         side="empirical",
         statement="On a flat minimum SGD of a linear net ends at the solution nearest to its start",
         source=SOURCE,
-        tolerance="1e-6 for the linear net (residual below 1e-8); 5% for two layers (finite steps); 4 standard errors for growth",
+        tolerance="1e-6 for the linear net (residual below 1e-8); 5% for two layers; 4 standard errors for growth",
         seed=seed,
         printed_verdict="fails",
         note=f"printed: {STATEMENT}. True from 0, else the part of the start outside the span of the data stays",
