@@ -82,6 +82,7 @@ CLAIMS = {
     "newton-step": "newton_step",
     "deep-linear": "deep_linear",
     "random-hessian": "random_hessian",
+    "index-and-error": "index_and_error",
     "spurious-minima": "spurious_minima",
     "blind-spot": "blind_spot",
     "smooth-descent": "smooth_descent",
