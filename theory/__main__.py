@@ -159,6 +159,16 @@ def neurovariety(widths: tuple[int, ...] | None, degree: int, bias: bool, as_jso
     _show(_attributes(_network(widths, degree, bias).neurovariety()), as_json, "Neurovariety")
 
 
+@cli.command("check-certificate")
+@file_argument
+@as_json
+def check_certificate(file: str, as_json: bool) -> None:
+    """Check a written proof of zeros, in rational arithmetic; exit code 2 if it proves nothing."""
+    from theory.certificates import check_certificate as check
+
+    _show({"proved": check(_read(file))}, as_json, "Certificate")
+
+
 @cli.command()
 @as_json
 def claims(as_json: bool) -> None:

@@ -7,6 +7,8 @@ import sys
 import pytest
 
 import theory.__main__ as cli
+from theory.continuation.certify import certify
+from theory.systems import PolynomialSystem
 
 CIRCLE = "2\nx^2 + y^2 - 5;\nx*y - 2;\n"
 PARABOLA = "1 2\ny - x^2;\n"
@@ -85,6 +87,17 @@ def test_bounds_of_a_network_of_the_paper_and_of_a_file(capsys, write):
 def test_neurovariety_of_a_dense_network(capsys):
     found = as_json(capsys, "neurovariety", "--widths", "2,2,1", "--degree", "2", "--no-bias")
     assert (found["dimension"], found["ambient_dimension"], found["fills"]) == (3, 3, True)  # binary quadratic forms
+
+
+def test_a_written_certificate_is_checked_and_a_changed_one_refused(capsys, write):
+    system = PolynomialSystem.parse(CIRCLE)
+    text = certify(system, [[1, 2]]).to_json()
+    assert "1 regular zeros proved: 1 distinct, 1 real" in as_json(capsys, "check-certificate", write(text))["proved"]
+    moved = json.loads(text)
+    moved["system"] = moved["system"].replace("5", "6")
+    code, out, err = run(capsys, "check-certificate", write(json.dumps(moved)))
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
 
 
 def test_claims_are_listed_and_verified(capsys):
