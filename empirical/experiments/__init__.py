@@ -22,8 +22,13 @@ if TYPE_CHECKING:
 EXPERIMENTS = {
     "zero-set-dimension": "nullity of the error's Hessian where training ends, polynomial and ReLU nets",
     "polynomial-net": "ReLU and polynomial nets trained alike: error curves, gap, what leaves the interval",
+    "minimum-norm": "where SGD ends on a flat minimum, against the nearest and the least solution",
+    "gradient-noise": "minibatch gradients early and late: mean, covariance, distance from a Gaussian, by batch size",
+    "sgdl": "SGD with added Gaussian noise beside SGD, several noise levels",
     "boltzmann": "Langevin descent against the Boltzmann distribution",
     "wide-minimum": "visits to two wells, one wider by 2, in 1 to 5 dimensions",
+    "degenerate-valley": "visits to a degenerate valley and to an isolated minimum of the same depth: GDL, SGD, SGDL",
+    "sgd-convergence": "decreasing rates and decreasing noise on convex, pseudo-convex and double-well functions",
 }
 PRESETS = ("smoke", "cpu", "paper")
 DATA_SETS = ("cifar10", "mnist", "digits", "images")
