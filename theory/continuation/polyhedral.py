@@ -160,7 +160,7 @@ def _strata(exponents: list[np.ndarray], n: int, seed: int, max_work: float) -> 
 
 
 def _isolating(exponents: list[np.ndarray], n: int) -> Iterator[tuple[list[int], list[int]]]:
-    """Sets J of unknowns such that exactly |J| equations vanish where those are 0, and these equations; J = {} first."""
+    """Sets J of unknowns such that exactly |J| equations vanish where those are 0, and these equations; {} first."""
     subsets = np.arange(2**n)
     vanish = np.ones((len(exponents), 2**n), bool)
     for i, points in enumerate(exponents):
