@@ -191,7 +191,7 @@ def verify(ids: tuple[str, ...], seed: int, as_json: bool) -> None:
     from theory.claims import verify_all
 
     with _Progress("claims") as progress:
-        results = list(verify_all(ids or None, seed=seed, progress=progress))
+        results = verify_all(ids or None, seed=seed, progress=progress)
     if as_json:
         objects = [json.loads(claim.to_json()) for claim in results]
         _echo_json(objects[0] if len(ids) == 1 else objects)

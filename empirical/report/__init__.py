@@ -1,19 +1,18 @@
 """Every claim, both sides, one page: `compare` runs the checks and writes the report."""
 
 import json
-import multiprocessing
-import os
 import shutil
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from theory.claims.claim import Claim, plain
+from theory.parallel import in_processes
 
 Progress = Callable[[int, int, str], None]
+Outcome = tuple[Claim, tuple[Path, ...]]  # a claim, and the PNG figures of its experiment
 SIDES = ("theory", "empirical")
 
 
@@ -66,17 +65,15 @@ def compare(
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     outcomes = _run_all(wanted, preset, folder / "runs", data, seed, device, progress)
-    rows = tuple(
-        Row(
-            claim_id,
-            *(outcomes[side, claim_id][0] if (side, claim_id) in outcomes else None for side in SIDES),
-            figures=outcomes["empirical", claim_id][1] if ("empirical", claim_id) in outcomes else (),
-        )
-        for claim_id in dict.fromkeys(claim_id for _, claim_id in wanted)
-    )
+    rows = tuple(_row(claim_id, outcomes) for claim_id in dict.fromkeys(claim_id for _, claim_id in wanted))
     report = Report(rows, folder / "report.html", preset, seed)
     _write(report)
     return report
+
+
+def _row(claim_id: str, outcomes: dict[tuple[str, str], Outcome]) -> Row:
+    theory, empirical = (outcomes.get((side, claim_id), (None, ())) for side in SIDES)
+    return Row(claim_id, theory[0], empirical[0], empirical[1])
 
 
 def _select(ids: Iterable[str] | None) -> list[tuple[str, str]]:
@@ -101,36 +98,19 @@ def _run_all(
     seed: int,
     device: str,
     progress: Progress | None,
-) -> dict[tuple[str, str], tuple[Claim, tuple[Path, ...]]]:
-    """Each check in a worker process of its own thread count 1; as many at once as there are cores."""
-    outcomes: dict[tuple[str, str], tuple[Claim, tuple[Path, ...]]] = {}
-    workers = max(1, min(len(wanted), os.cpu_count() or 1))
-    context = multiprocessing.get_context("spawn")  # torch and numba threads do not survive a fork
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
-        futures: dict[Future[tuple[Claim, tuple[Path, ...]]], tuple[str, str]] = {
-            pool.submit(_check, side, claim_id, preset, runs, data, seed, device): (side, claim_id)
-            for side, claim_id in wanted
-        }
-        try:
-            for future in as_completed(futures):
-                side, claim_id = futures[future]
-                outcomes[side, claim_id] = future.result()
-                if progress is not None:
-                    verdict = outcomes[side, claim_id][0].verdict
-                    progress(len(outcomes), len(wanted), f"{claim_id} ({side}): {verdict}")
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    return outcomes
+) -> dict[tuple[str, str], Outcome]:
+    """Each check in a worker process; as many at once as there are cores."""
+
+    def ended(position: int, done: int, outcome: Outcome) -> None:
+        if progress is not None:
+            side, claim_id = wanted[position]
+            progress(done, len(wanted), f"{claim_id} ({side}): {outcome[0].verdict}")
+
+    arguments = [(side, claim_id, preset, runs, data, seed, device) for side, claim_id in wanted]
+    return dict(zip(wanted, in_processes(_check, arguments, each=ended), strict=True))
 
 
-def _one_thread() -> None:
-    os.environ["OMP_NUM_THREADS"] = "1"  # the workers share the cores; more threads than cores slow torch twentyfold
-
-
-def _check(
-    side: str, claim_id: str, preset: str, runs: Path, data: Any, seed: int, device: str
-) -> tuple[Claim, tuple[Path, ...]]:
+def _check(side: str, claim_id: str, preset: str, runs: Path, data: Any, seed: int, device: str) -> Outcome:
     if side == "theory":
         from theory.claims import verify
 
@@ -153,14 +133,15 @@ def _write(report: Report) -> None:
             for path in {source, source.with_suffix(".svg")}:
                 if path.exists():
                     shutil.copyfile(path, figures / f"{row.id}-{path.name}")
+    written = datetime.now(UTC).isoformat(timespec="seconds")
     content = {
         "preset": report.preset,
         "seed": report.seed,
-        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "written": written,
         "claims": [asdict(claim) for row in report.rows for claim in row.claims],
     }
     _replace(folder / "claims.json", json.dumps(plain(content), indent=1, allow_nan=False) + "\n")
-    _replace(report.path, page.render(report, content["written"]))
+    _replace(report.path, page.render(report, written))
 
 
 def _replace(path: Path, text: str) -> None:

@@ -117,7 +117,7 @@ def test_verify_exits_1_only_where_a_statement_fails(capsys, monkeypatch):
     holds = claims.verify("permutations")
     for verdict, expected in (("holds", 0), ("inconclusive", 0), ("fails", 1)):
         changed = replace(holds, verdict=verdict, printed_verdict="fails")
-        monkeypatch.setattr(claims, "verify_all", lambda *_, changed=changed, **__: iter([changed]))
+        monkeypatch.setattr(claims, "verify_all", lambda *_, changed=changed, **__: [changed])
         assert run(capsys, "verify", "permutations")[0] == expected
 
 

@@ -5,14 +5,14 @@ case where the claim must fail) and `check(seed) -> Claim`.
 """
 
 import difflib
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
 from theory.claims.claim import Claim
+from theory.parallel import in_processes
 
 CLAIM_IDS = (
     "bezout",
@@ -117,34 +117,20 @@ def verify(id: str, seed: int = 0) -> Claim:
 
 def verify_all(
     ids: Iterable[str] | None = None, seed: int = 0, processes: int | None = None, progress: Progress | None = None
-) -> Iterator[Claim]:
-    """Check several claims (all by default), in parallel processes, and give them back in the order asked for.
+) -> list[Claim]:
+    """Check several claims (all by default), in parallel processes; they come back in the order asked for.
 
-    progress(done, total, id) is called as each one ends. Raises UnknownClaimError before anything runs.
+    progress(done, total, text) is called as each one ends. Raises UnknownClaimError before anything runs.
     """
-    from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-    from multiprocessing import get_context
-
     wanted = list(CLAIMS if ids is None else ids)
     for id in wanted:
         _require(id)
-    workers = max(1, min(processes or os.cpu_count() or 1, len(wanted)))
-    # spawned, not forked: threads of compiled code do not survive a fork
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread)
-    try:
-        jobs: list[Future[Claim]] = [pool.submit(verify, id, seed) for id in wanted]
-        names = dict(zip(jobs, wanted, strict=True))
-        for done, job in enumerate(as_completed(jobs), 1):
-            if progress is not None:
-                progress(done, len(jobs), names[job])
-        yield from (job.result() for job in jobs)
-    finally:
-        pool.shutdown(cancel_futures=True)
 
+    def ended(position: int, done: int, claim: Claim) -> None:
+        if progress is not None:
+            progress(done, len(wanted), f"{wanted[position]}: {claim.verdict}")
 
-def _one_thread() -> None:
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = "1"
+    return in_processes(verify, [(id, seed) for id in wanted], processes, ended)
 
 
 def _require(id: str) -> None:
