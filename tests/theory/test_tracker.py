@@ -84,7 +84,7 @@ def test_round_the_branch_point_the_two_roots_change_places():
 
 def test_parameters_may_decay_exponentially_along_the_way():
     """x^2 = 4 exp(-r u): from 2 exp(-r / 2) to 2, each path with its own rate, to the predictor's third order."""
-    rates = np.linspace(0.0, 40.0, 20)
+    rates = np.linspace(0.0, 80.0, 20)  # the fastest stand still at first, for all that rounding shows
     starts = np.column_stack([2 * np.exp(-rates / 2), np.ones(20)])
     ends = track(square_root_homotopy(), starts, np.append(rates, 4.0)[:, None], np.arange(20), 20, decays=True)
     assert (ends.status == REACHED).all()

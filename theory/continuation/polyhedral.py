@@ -18,6 +18,7 @@ T. Gao, T.-Y. Li, J. Verschelde, M. Wu, Balancing the lifting values, Appl. Math
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 
 import numpy as np
@@ -28,7 +29,7 @@ from theory.continuation import sift
 from theory.continuation.homotopy import Homotopy, Reduced, Reduction, balance
 from theory.continuation.start import TooManyPathsError
 from theory.continuation.tape import Recorder, Tape
-from theory.continuation.tracker import DEFAULT, REACHED, track
+from theory.continuation.tracker import DEFAULT, REACHED, Progress, track
 from theory.polytopes import MixedSubdivision, MixedVolumeError, mixed_subdivision
 
 MAX_TERMS = 20_000  # of a network's equations when multiplied out, at most
@@ -92,6 +93,22 @@ class Polyhedra:
     def n_terms(self) -> int:
         return sum(map(len, self.exponents))
 
+    @cached_property
+    def tape(self) -> Tape:
+        """The equations with all coefficients as parameters, in the order of the exponents."""
+        recorder = Recorder(self.reduced.n_free)
+        equations = []
+        for points in self.exponents:
+            total = recorder.constant(0)
+            for coefficient, exponents in zip(recorder.parameters(len(points)), points.tolist(), strict=True):
+                monomial = recorder.constant(1)
+                for x, e in zip(recorder.unknowns, exponents, strict=True):
+                    if e:
+                        monomial = monomial * recorder.homogenised(x**e)
+                total = total + coefficient * monomial
+            equations.append(total)
+        return recorder.tape(equations)
+
 
 def polyhedra(reduced: Reduced, seed: int = 0, max_work: float = math.inf) -> Polyhedra:
     """The supports and mixed cells of a system; seed: of the lifting, which changes no count.
@@ -150,8 +167,10 @@ def _strata(exponents: list[np.ndarray], n: int, seed: int, max_work: float) -> 
         cells = None
         if unknowns:
             left = [a[(a[:, zero] == 0).all(axis=1)][:, unknowns] for a in (exponents[i] for i in equations)]
+            if min(map(len, left)) == 1:
+                continue
             cells = mixed_subdivision(left, seed, max_work)
-            if not len(cells.volumes):
+            if not cells.volume:
                 continue
         if not _matched([exponents[i] for i in vanishing], zero):
             irregular |= set(vanishing)
@@ -183,7 +202,7 @@ def _matched(supports: list[np.ndarray], zero: list[int]) -> bool:
 # ---- the two homotopies
 
 
-def polyhedral(system: Polyhedra, seed: int, max_paths: int) -> Homotopy:
+def polyhedral(system: Polyhedra, seed: int, max_paths: int, progress: Progress | None = None) -> Homotopy:
     """The second homotopy, from a solved generic system: as many paths as `system.count`.
 
     Zeros of the generic system that the first homotopy fails to find, which is rare, are start points of NaN.
@@ -192,35 +211,18 @@ def polyhedral(system: Polyhedra, seed: int, max_paths: int) -> Homotopy:
     if system.count > max_paths:
         raise TooManyPathsError.of(system.count, max_paths, "polyhedral")
     rng = np.random.default_rng(seed)
-    tape = _tape(system)
     for _ in range(_CHOICES):
         generic = np.exp(2j * np.pi * rng.random(system.n_terms))
-        points = _solve_generic(system, tape, generic)
+        points = _solve_generic(system, generic, progress)
         if np.isfinite(points).all():
             break
     parameters = np.array([generic, np.concatenate(system.coefficients)])
     zero = any(len(stratum.unknowns) < system.reduced.n_free for stratum in system.strata)
     origin = f"polyhedral: {system.count} paths, the {'stable ' if zero else ''}mixed volume"
-    return Homotopy(tape, points, parameters, system.reduced, origin)
+    return Homotopy(system.tape, points, parameters, system.reduced, origin)
 
 
-def _tape(system: Polyhedra) -> Tape:
-    """The equations with all coefficients as parameters, in the order of the exponents."""
-    recorder = Recorder(system.reduced.n_free)
-    equations = []
-    for points in system.exponents:
-        total = recorder.constant(0)
-        for coefficient, exponents in zip(recorder.parameters(len(points)), points.tolist(), strict=True):
-            monomial = recorder.constant(1)
-            for x, e in zip(recorder.unknowns, exponents, strict=True):
-                if e:
-                    monomial = monomial * recorder.homogenised(x**e)
-            total = total + coefficient * monomial
-        equations.append(total)
-    return recorder.tape(equations)
-
-
-def _solve_generic(system: Polyhedra, tape: Tape, generic: np.ndarray) -> np.ndarray:
+def _solve_generic(system: Polyhedra, generic: np.ndarray, progress: Progress | None) -> np.ndarray:
     """All zeros of the generic system, (count, coordinates); NaN for one that was lost or reached twice."""
     starts, rates = zip(*(_binomial(system, stratum, generic) for stratum in system.strata), strict=True)
     volumes = [stratum.volumes for stratum in system.strata]
@@ -228,7 +230,9 @@ def _solve_generic(system: Polyhedra, tape: Tape, generic: np.ndarray) -> np.nda
     points, sets = np.vstack(starts), np.vstack([*rates, generic])
     ends, left = np.full_like(points, np.nan), np.arange(len(points))
     for settings in _SETTINGS:
-        arrived = track(tape, points[left], sets, cell[left], len(sets) - 1, settings, decays=True)
+        arrived = track(
+            system.tape, points[left], sets, cell[left], len(sets) - 1, settings, progress=progress, decays=True
+        )
         ends[left] = np.where((arrived.status == REACHED)[:, None], arrived.points / arrived.points[:, -1:], np.nan)
         ends[_repeated(ends)] = np.nan
         left = np.flatnonzero(np.isnan(ends).any(axis=1))

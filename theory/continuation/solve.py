@@ -7,20 +7,19 @@ from typing import Any
 import numpy as np
 
 from theory.continuation import sift
+from theory.continuation.choice import choose
 from theory.continuation.follow import SOLVED, follow
 from theory.continuation.homotopy import InconsistentError, Reduced, UnderdeterminedError, reduce
 from theory.continuation.solutions import PathCount, SolutionSet
-from theory.continuation.start import TooManyPathsError, multihomogeneous, total_degree
+from theory.continuation.start import TooManyPathsError
 from theory.continuation.tracker import Progress
-from theory.multihomogeneous import EXHAUSTIVE_UNKNOWNS, best_partition
 from theory.systems import PolynomialSystem
 
 __all__ = ["PathCount", "SolutionSet", "TooManyPathsError", "UnderdeterminedError", "solve"]
 
 MAX_PATHS = 200_000
 MONODROMY_FROM = 2_000  # total-degree paths of a network's system from which on loops are cheaper, as a rule
-PARTITION_FROM = 500  # total-degree paths from which on a search for a better multihomogeneous start pays
-STARTS = ("auto", "total-degree", "multihomogeneous", "monodromy")
+STARTS = ("auto", "total-degree", "multihomogeneous", "polyhedral", "monodromy")
 BACKENDS = ("native", "phcpy")
 
 
@@ -37,6 +36,7 @@ def solve(
 
     start: "total-degree": prod of the degrees, after affine equations are eliminated, is the number of paths
         "multihomogeneous": the same for the best partition of the unknowns found
+        "polyhedral": the (stable) mixed volume, for square systems; a network's equations are multiplied out
         "monodromy": for a network's interpolation equations with slices, see `family`: a path for each solution
         "auto": the one that should be cheaper; `start` of the answer says which and why
     backend: "native", or "phcpy" (PHCpack's blackbox solver, as a peer)
@@ -49,7 +49,7 @@ def solve(
     bit, whatever the number of threads.
 
     Raises UnderdeterminedError (fewer independent equations than unknowns), TooManyPathsError, ValueError for an
-    unknown start or backend, BackendError where phcpy is missing.
+    unknown start or backend or a start that does not apply, BackendError where phcpy is missing.
     Source: A. Sommese, C. Wampler, The numerical solution of systems of polynomials arising in engineering and science
     (2005).
     """
@@ -80,26 +80,7 @@ def _solve_natively(
         except families.MonodromyError:
             if start == "monodromy":
                 raise
-    groups = _partition(reduced, start)
-    if groups is not None:
-        return follow(lambda gamma: multihomogeneous(reduced, groups, gamma, max_paths), seed, progress)
-    return follow(lambda gamma: total_degree(reduced, gamma, max_paths), seed, progress)
-
-
-def _partition(reduced: Reduced, start: str) -> list[list[int]] | None:
-    """The partition of the unknowns to start from, None for the total-degree start."""
-    system = reduced.system
-    plain = reduced.n_free == system.n_unknowns == system.n_equations  # no affine equations, square
-    bezout = math.prod(system.degrees)
-    if start == "multihomogeneous" and not plain:
-        raise ValueError('start="multihomogeneous" needs a square system without affine equations')
-    worthwhile = start == "auto" and plain and bezout > PARTITION_FROM and system.n_unknowns <= EXHAUSTIVE_UNKNOWNS
-    if start != "multihomogeneous" and not worthwhile:
-        return None
-    count, labels, _ = best_partition(system.supports)
-    if start == "auto" and count > bezout / 2:
-        return None
-    return [[k for k, label in enumerate(labels) if label == g] for g in range(max(labels) + 1)]
+    return follow(choose(reduced, start, max_paths, progress), seed, progress)
 
 
 def _wants_monodromy(reduced: Reduced, start: str, max_paths: int) -> bool:

@@ -113,7 +113,8 @@ def choose_step(state: np.ndarray, fresh: bool, settings: Settings, lane: int) -
     first = state[FIRST, lane]
     if first > 1e-6 or (first > 1e-8 and state[SECOND, lane] < 0.01 * first):  # else the second update is rounding
         state[NEWTON, lane] = max(2 * state[SECOND, lane] / first**2, 0.5 * state[NEWTON, lane])
-    pole, third = np.sqrt(state[NEAREST, lane]), np.sqrt(state[THIRD, lane])
+    pole = min(np.sqrt(state[NEAREST, lane]), 1.0)  # of a path that stands still it would be infinite
+    third = np.sqrt(state[THIRD, lane])
     allowed = min(settings.predictor_error, settings.newton_ratio / state[NEWTON, lane])
     if fresh:
         h = min(0.5 * pole, np.sqrt(np.sqrt(allowed * pole / (third + 1e-30))))

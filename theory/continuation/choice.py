@@ -1,0 +1,88 @@
+"""Which start system: the one that is asked for, or the one that should take the least time."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+from theory.continuation.homotopy import Homotopy, Reduced
+from theory.continuation.polyhedral import Polyhedra, PolyhedralError, polyhedra, polyhedral
+from theory.continuation.start import multihomogeneous, total_degree
+from theory.continuation.tracker import Progress
+from theory.multihomogeneous import EXHAUSTIVE_UNKNOWNS, best_partition
+
+Restart = Callable[[int], Homotopy]
+
+SEARCH_FROM = 200  # total-degree paths from which on it pays to look for a start with fewer
+_OVERHEAD = 50  # paths that could be tracked while mixed cells are found and their start points made
+_WORK_PER_PATH, _MOST_WORK = 1e4, 2e9  # multiplications spent on mixed cells, per total-degree path and at most
+_NETWORK_TERMS = 500  # terms of a multiplied-out network that take as long as the rest of a step
+
+
+def choose(reduced: Reduced, start: str, max_paths: int, progress: Progress | None = None) -> Restart:
+    """A function from a seed to the homotopy of the chosen start.
+
+    start: "total-degree", "multihomogeneous", "polyhedral", or "auto" for the one predicted to be cheapest: a path
+    costs about the same in all, but a polyhedral one is followed twice, and in a multiplied-out network each step
+    takes longer.
+    Raises PolyhedralError, ValueError where the start asked for does not apply.
+    """
+    if start == "multihomogeneous":
+        return _by_partition(reduced, max_paths)
+    if start == "polyhedral":
+        return _by_cells(polyhedra(reduced), max_paths, progress, "")
+    bezout = math.prod(sorted(_degrees(reduced))[-reduced.n_free :])
+    if start == "auto" and bezout > SEARCH_FROM and (reduced.system.network is None or not reduced.system.affine):
+        reason = f" instead of {bezout} by total degree"
+        try:
+            cells = polyhedra(reduced, max_work=min(_WORK_PER_PATH * bezout, _MOST_WORK))
+            if _cost(cells) < bezout:
+                return _by_cells(cells, max_paths, progress, reason)
+        except PolyhedralError:
+            if _plain(reduced) and reduced.n_free <= EXHAUSTIVE_UNKNOWNS:
+                groups, count = _partition(reduced)
+                if 2 * count < bezout:
+                    return lambda seed: _explained(multihomogeneous(reduced, groups, seed, max_paths), reason)
+    return lambda seed: total_degree(reduced, seed, max_paths)
+
+
+def _degrees(reduced: Reduced) -> list[int]:
+    """Degrees of the equations that are not affine."""
+    network = reduced.system.network
+    return [p.degree for p in reduced.polynomials] if network is None else list(network.degrees)
+
+
+def _cost(cells: Polyhedra) -> float:
+    """Predicted time of the polyhedral start, in total-degree paths."""
+    slower = cells.n_terms / _NETWORK_TERMS if cells.reduced.system.network is not None else 0
+    return 2 * cells.count * (1 + slower) + _OVERHEAD
+
+
+def _by_cells(cells: Polyhedra, max_paths: int, progress: Progress | None, reason: str) -> Restart:
+    def report(done: int, total: int, _: str) -> None:
+        if progress is not None:
+            progress(done, total, "paths to a generic system")
+
+    told = report if progress is not None else None
+    return lambda seed: _explained(polyhedral(cells, seed, max_paths, told), reason)
+
+
+def _explained(homotopy: Homotopy, reason: str) -> Homotopy:
+    return replace(homotopy, origin=homotopy.origin + reason)
+
+
+def _by_partition(reduced: Reduced, max_paths: int) -> Restart:
+    if not _plain(reduced):
+        raise ValueError('start="multihomogeneous" needs a square system without affine equations')
+    groups, _ = _partition(reduced)
+    return lambda seed: multihomogeneous(reduced, groups, seed, max_paths)
+
+
+def _plain(reduced: Reduced) -> bool:
+    """Square, and no affine equations."""
+    return reduced.n_free == reduced.system.n_unknowns == reduced.system.n_equations
+
+
+def _partition(reduced: Reduced) -> tuple[list[list[int]], int]:
+    """The best partition of the unknowns found, and its number of paths."""
+    count, labels, _ = best_partition(reduced.system.supports)
+    return [[k for k, label in enumerate(labels) if label == g] for g in range(max(labels) + 1)], count
