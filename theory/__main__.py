@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import textwrap
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from theory.activations import PolynomialActivation
     from theory.claims.claim import Claim
     from theory.networks import PolynomialNetwork
+    from theory.root_counts import Bounds
     from theory.systems import PolynomialSystem
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object with the attribute names as keys.")
@@ -81,7 +83,10 @@ def bounds(
         result = compute(theory2_cnn(degree), n_data=data)
     else:
         result = compute(_network(widths, degree, bias), n_data=data)
-    _show(_attributes(result), as_json, "Bounds")
+    if as_json:
+        _echo_json(_attributes(result))
+    else:
+        _show_bounds(result)
 
 
 @cli.command()
@@ -262,17 +267,37 @@ def _show(values: dict[str, Any], as_json: bool, title: str) -> None:
         _table(title, ("quantity", "value"), [[name, _text(value)] for name, value in values.items()])
 
 
+def _show_bounds(b: "Bounds") -> None:
+    degrees = ", ".join(f"{count} of degree {degree}" for degree, count in b.degrees)
+    title = f"{b.n_equations:,} equations ({degrees}) in {b.n_unknowns:,} unknowns: isolated zeros, at most"
+    names = ("bezout", "multihomogeneous", "mixed_volume", "stable_mixed_volume", "paper_bezout", "shub_smale")
+    rows = []
+    for name in names:
+        exact, log2 = getattr(b, name), getattr(b, f"log2_{name}")
+        missing = "not computed" if log2 is None else "irrational" if log2 < 14_000 else "too long to write out"
+        if exact is not None or log2 is not None or "mixed" in name:
+            rows.append([name, f"{exact:,}" if exact is not None else missing, "" if log2 is None else f"{log2:,.1f}"])
+    _table(title, ("bound", "number", "log2"), rows)
+    groups = " | ".join(" ".join(group) for group in b.partition)
+    lines = [f"Groups of the multihomogeneous number: {groups} ({b.partition_search})"]
+    if b.mixed_volume_limit:
+        lines.append(f"Mixed volumes: {b.mixed_volume_limit}")
+    for line in (*lines, *b.notes):
+        click.echo(textwrap.fill(line, 110, initial_indent="- ", subsequent_indent="  "))
+
+
 def _table(title: str, columns: Any, rows: list[list[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(title), title_justify="left")
+    table = Table()
     for column in columns:
         table.add_column(str(column), overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
     console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(Text(title))  # a table's own title would be folded to the table's width
     console.print(table)
 
 
