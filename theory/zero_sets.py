@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from theory.witness_sets import (
     randomize,
     with_slices,
 )
+
+if TYPE_CHECKING:
+    from theory import real_components
 
 MAX_PATHS = 60_000
 # Equations relative to 1 + the sum of the sizes of their terms: of points as they come, and once brought onto the set.
@@ -142,6 +145,17 @@ class ZeroSet:
             return np.array([self.points[k % len(self.points)] for k in range(n)])
         counts = [len(range(k, n, len(reduced))) for k in range(len(reduced))]
         return np.vstack([c.sample(count, seed) for c, count in zip(reduced, counts, strict=True) if count])
+
+    def real_components(
+        self, max_paths: int | None = None, progress: Progress | None = None
+    ) -> "list[real_components.RealComponent]":
+        """The connected components of the real points, each with a real point on it and its certificate.
+
+        See `theory.real_components`, which also says what raises ValueError: singular real zero sets above all.
+        """
+        from theory.real_components import of_zero_set  # which is built on this module
+
+        return of_zero_set(self, max_paths, progress)
 
 
 def zero_set(

@@ -1,0 +1,363 @@
+"""The connected components of a smooth real zero set, with real points on each, by Morse theory of a distance.
+
+Routing function: 1 / (1 + |x - c|^2) for a random real centre c. Its critical points on the zero set V are those of
+the squared distance to c, it has one on every component (the nearest point), and it goes to 0 at infinity, so that
+unbounded components need no special care. Components are born at the minima of the distance and joined at its saddles of
+index 1 only. So let every other critical point climb (the distance descend) along its unstable directions: two minima lie
+on one component exactly where a chain of such paths joins them.
+
+Proven: each critical point that is used is an exact real zero near the printed one, distinct from the others, V is a
+manifold around it, and it is nondegenerate (a regular zero of the Lagrange equations, by interval arithmetic).
+Numerical: that there are no other ones (probability 1 over the start system and the centre, as long as no path is lost;
+the answer is refused where one is, or where a descent ends at an unknown point), the signs of the eigenvalues that make
+the index, the absence of real singular points, and the descents, whose steps are held so short that the tangent space
+hardly turns.
+Source: H. Hong, J. Rohal, M. Safey El Din, E. Schost, Connectivity in semi-algebraic sets, arXiv:2011.02162;
+J. Cummings, J. Hauenstein, H. Hong, C. Smyth, Smooth connectivity in real algebraic varieties, 2024; points on every
+component by the distance: A. Seidenberg, Annals of Math. 60 (1954); index and joining: J. Milnor, Morse theory (1963).
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from theory.continuation.certify import Certificates, certify
+from theory.continuation.polyhedral import PolyhedralError
+from theory.continuation.sift import conjugate_partners
+from theory.continuation.solutions import SolutionSet
+from theory.continuation.solve import solve
+from theory.polynomials import Polynomial
+from theory.systems import PolynomialSystem
+from theory.zero_sets import Progress, ZeroSet, zero_set
+
+STARTS = ("auto", "polyhedral", "total-degree", "polyhedral")  # each with another centre, while paths are lost
+NEARLY_REAL = 1e-3  # |imaginary part| relative to 1 + size below which a point must be proved to be real or not
+TURN = 0.1  # relative change of the Jacobian that a step may make
+CLOSE = 1e-5  # relative distance at which a descent has arrived
+MAX_STEPS = 20_000
+
+
+class SingularSetError(ValueError):
+    """The real zero set is singular, or may be: its components cannot be counted by Morse theory."""
+
+
+class UndecidedError(ValueError):
+    """Paths were lost or proofs failed for every centre that was tried: no count, rather than a wrong one."""
+
+
+@dataclass(frozen=True, eq=False)
+class RealComponent:
+    """One connected component of a smooth real zero set.
+
+    point: (n,) real, its point nearest to the centre
+    critical_points: (k, n) of the squared distance to the centre on the component, `point` first; indices: (k,) their
+        numbers of descending directions
+    certificate: text for `check_certificate`; proves the critical points, in the Lagrange equations or, for sets of
+        isolated points, in the equations themselves
+    """
+
+    point: np.ndarray
+    critical_points: np.ndarray
+    indices: np.ndarray
+    certificate: str
+
+    @property
+    def n_critical_points(self) -> int:
+        return len(self.critical_points)
+
+    @property
+    def euler_characteristic(self) -> int:
+        """Of the component: the sum of (-1)^index. Source: Morse."""
+        return int(np.sum((-1) ** self.indices))
+
+
+def of_zero_set(zeros: ZeroSet, max_paths: int | None = None, progress: Progress | None = None) -> list[RealComponent]:
+    """The connected components of the real points of a zero set; empty where there are none.
+
+    The zero set must be one of m real equations in n unknowns, of dimension n - m, whose Jacobian has rank m at every
+    real zero. Raises SingularSetError (a ValueError) where it has not, or where that cannot be told, ValueError for
+    equations that are not real or more than the codimension, UndecidedError where the numerics fail, and
+    TooManyPathsError.
+    """
+    system = zeros.system
+    m, n = system.n_equations, system.n_unknowns
+    if not system.is_real:
+        raise ValueError("real components need a system with real coefficients, this one has complex ones")
+    if zeros.is_empty:
+        return []
+    if m > n - zeros.dimension and max(c.multiplicity for c in zeros.components) == 1 and m > n:
+        raise ValueError(f"real components need as many equations as the codimension, got {m} in {n} unknowns")
+    odd = [c for c in zeros.components if c.multiplicity > 1 or c.dimension != n - m]
+    if odd:
+        raise SingularSetError(
+            f"real components need {m} equations of rank {m} all over the zero set, but it has a component of dimension "
+            f"{odd[0].dimension} and multiplicity {odd[0].multiplicity} in {n} unknowns: its pieces are not counted"
+        )
+    if m == n:
+        return _isolated(zeros)
+    _require_smooth(system, zeros.seed, max_paths, progress)
+    return _pieces(system, zeros.seed, max_paths, progress)
+
+
+def _isolated(zeros: ZeroSet) -> list[RealComponent]:
+    """Every real point is a component of its own."""
+    points = zeros.points
+    near = points[np.max(np.abs(points.imag), axis=1) < NEARLY_REAL * (1 + np.max(np.abs(points), axis=1))]
+    proofs = certify(zeros.system, near)
+    if not np.all(proofs.real | proofs.not_real):
+        raise UndecidedError(f"{np.sum(~(proofs.real | proofs.not_real))} zeros are proved neither real nor not real")
+    found = []
+    for k in np.flatnonzero(proofs.real):
+        point = near[k].real
+        found.append(RealComponent(point, point[None], np.zeros(1, int), _certificate(proofs, np.array([k]))))
+    return found
+
+
+# ---- singular points
+
+
+def singular_equations(system: PolynomialSystem, seed: int) -> PolynomialSystem | None:
+    """F = 0 and J^T l = 0 with one random affine condition on l, which is used to eliminate the last of the m
+    multipliers: (x, l) in n + m - 1 unknowns, for the points at which the rank of J is below m.
+
+    None where one equation is a constant, so that there are none.
+    """
+    m, n = system.n_equations, system.n_unknowns
+    total = n + m - 1
+    rng = np.random.default_rng([seed, 3])
+    multipliers = [Polynomial.variable(n + i, total) for i in range(m - 1)]
+    last = Polynomial.constant(1, total)
+    for multiplier in multipliers:
+        last = last - multiplier * Fraction(int(rng.integers(200, 1000)), 500)
+    multipliers.append(last)
+    equations = [_extended(p, total) for p in system.polynomials]
+    gradient = [_combined(system.polynomials, multipliers, j) for j in range(n)]
+    if any(p.terms and not p.degree for p in gradient):
+        return None
+    names = system.names + _fresh_names(system, m - 1)
+    return PolynomialSystem.from_polynomials([*equations, *(p for p in gradient if p.terms)], names)
+
+
+def _require_smooth(system: PolynomialSystem, seed: int, max_paths: int | None, progress: Progress | None) -> None:
+    """Raise SingularSetError where a point of the real zero set is singular, or that cannot be excluded."""
+    equations = singular_equations(system, seed)
+    if equations is None:
+        return
+    singular = zero_set(equations, seed=seed, max_paths=max_paths, progress=progress)
+    if singular.dimension > 0:
+        raise SingularSetError(
+            f"the complex zero set is singular along a set of dimension up to {singular.dimension}; whether that has "
+            "real points is not decided, so the real components are not counted"
+        )
+    for point in singular.points[:, : system.n_unknowns]:
+        if np.max(np.abs(point.imag)) < NEARLY_REAL * (1 + np.max(np.abs(point))):
+            raise SingularSetError(
+                f"the real zero set is singular near ({', '.join(f'{v:.6g}' for v in point.real)}): "
+                "its connected components are not counted"
+            )
+
+
+# ---- critical points
+
+
+def lagrange_system(system: PolynomialSystem, centre: tuple[Fraction, ...]) -> PolynomialSystem:
+    """F(x) = 0, x - c = J(x)^T l in the n + m unknowns (x, l): critical points of |x - c|^2 / 2 where J has rank m."""
+    m, n = system.n_equations, system.n_unknowns
+    total = n + m
+    multipliers = [Polynomial.variable(n + i, total) for i in range(m)]
+    equations = [_extended(p, total) for p in system.polynomials]
+    for j, c in enumerate(centre):
+        equations.append(Polynomial.variable(j, total) - c - _combined(system.polynomials, multipliers, j))
+    return PolynomialSystem.from_polynomials(equations, system.names + _fresh_names(system, m))
+
+
+def _extended(polynomial: Polynomial, total: int) -> Polynomial:
+    zeros = (0,) * (total - polynomial.n_variables)
+    return Polynomial({e + zeros: c for e, c in polynomial.terms.items()}, total)
+
+
+def _combined(polynomials: tuple[Polynomial, ...], multipliers: list[Polynomial], j: int) -> Polynomial:
+    """sum_i multiplier_i * (derivative of polynomial i by unknown j)."""
+    total = multipliers[0].n_variables
+    terms = [m * _extended(p.diff(j), total) for p, m in zip(polynomials, multipliers, strict=True)]
+    return sum(terms, start=Polynomial.constant(0, total))
+
+
+def _fresh_names(system: PolynomialSystem, count: int) -> tuple[str, ...]:
+    stem = "multiplier"
+    while any(name.startswith(stem) for name in system.names):
+        stem += "_"
+    return tuple(f"{stem}{i + 1}" for i in range(count))
+
+
+def _random_centre(n: int, rng: np.random.Generator) -> tuple[Fraction, ...]:
+    """Normal, exact multiples of 2^-10: few digits keep the certificates short."""
+    return tuple(Fraction(round(v * 1024), 1024) for v in rng.standard_normal(n))
+
+
+def _pieces(
+    system: PolynomialSystem, seed: int, max_paths: int | None, progress: Progress | None
+) -> list[RealComponent]:
+    reason = ""
+    for attempt, start in enumerate(STARTS):
+        centre = _random_centre(system.n_unknowns, np.random.default_rng([seed, 4, attempt]))
+        try:
+            solutions = solve(
+                lagrange_system(system, centre), start, seed=seed + attempt, max_paths=max_paths, progress=progress
+            )
+            return _joined(system, centre, _proved(lagrange_system(system, centre), solutions))
+        except (UndecidedError, PolyhedralError) as error:
+            reason = str(error)
+    raise UndecidedError(f"the real components were not counted: for {len(STARTS)} random centres, at last, {reason}")
+
+
+def _proved(lagrange: PolynomialSystem, found: SolutionSet) -> Certificates:
+    """The real critical points with multipliers, all proved. Raises UndecidedError where one may be missing."""
+    if found.paths.failed:
+        raise UndecidedError(f"{found.paths.failed} of {found.paths.tracked} paths to critical points were lost")
+    alone = int(np.sum(conjugate_partners(found.solutions, found.singular) < 0))
+    if alone:
+        raise UndecidedError(f"{alone} critical points came without their complex conjugate")
+    size = 1 + np.max(np.abs(found.solutions), axis=1, initial=0)
+    near = found.solutions[np.max(np.abs(found.solutions.imag), axis=1, initial=0) < NEARLY_REAL * size]
+    proofs = certify(lagrange, near)
+    unclear = int(np.sum(~((proofs.real & proofs.distinct) | proofs.not_real)))
+    if unclear:
+        raise UndecidedError(f"{unclear} critical points are proved neither real and distinct nor not real")
+    return _selected(proofs, np.flatnonzero(proofs.real))
+
+
+def _selected(proofs: Certificates, rows: np.ndarray) -> Certificates:
+    return Certificates(
+        proofs.system,
+        proofs.points[rows],
+        tuple(proofs.boxes[k] for k in rows),
+        tuple(proofs.reasons[k] for k in rows),
+        proofs.distinct[rows],
+    )
+
+
+def _certificate(proofs: Certificates, rows: np.ndarray) -> str:
+    return _selected(proofs, rows).to_json()
+
+
+# ---- joining them
+
+
+def _joined(system: PolynomialSystem, centre: tuple[Fraction, ...], proofs: Certificates) -> list[RealComponent]:
+    """Descend from every critical point that is no minimum; the connected parts of the graph are the components."""
+    points = np.ascontiguousarray(proofs.points[:, : system.n_unknowns].real)
+    slope = Slope(system, np.array([float(c) for c in centre]))
+    frames = [slope.frame(point) for point in points]
+    indices = np.array([int(np.sum(frame.eigenvalues < 0)) for frame in frames], dtype=int)
+    edges = []
+    for k, frame in enumerate(frames):
+        directions = frame.axes[:, :1].T if indices[k] else []  # the steepest descent
+        for direction in directions:
+            ends = [slope.descend(slope.leave(points[k], sign * direction), points) for sign in (1, -1)]
+            edges += [(k, end) for end in ends]
+    count = len(points)
+    start, end = np.array(edges, dtype=int).reshape(-1, 2).T
+    _, labels = connected_components(coo_array((np.ones(len(edges)), (start, end)), shape=(count, count)), False)
+    distance = np.linalg.norm(points - slope.centre, axis=1)
+    pieces = [np.flatnonzero(labels == label) for label in np.unique(labels)] if count else []
+    pieces = sorted((piece[np.argsort(distance[piece])] for piece in pieces), key=lambda piece: distance[piece[0]])
+    return [
+        RealComponent(points[piece[0]], points[piece], indices[piece], _certificate(proofs, piece)) for piece in pieces
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """The squared distance / 2 near a point of the zero set, in the tangent space: axes (n, k) orthonormal, by
+    ascending eigenvalue; gradient (k,) and eigenvalues (k,) of the Riemannian Hessian along them; inverse (n, m) of J.
+    """
+
+    axes: np.ndarray
+    gradient: np.ndarray
+    eigenvalues: np.ndarray
+    jacobian: np.ndarray
+    inverse: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Slope:
+    """Descent of |x - centre|^2 / 2 on the smooth real zero set of a system."""
+
+    system: PolynomialSystem
+    centre: np.ndarray
+
+    def frame(self, x: np.ndarray) -> Frame:
+        m, n = self.system.n_equations, self.system.n_unknowns
+        jacobian = self.system.jacobian(x)
+        tangent = np.linalg.svd(jacobian)[2][m:].T
+        inverse = np.linalg.pinv(jacobian)
+        multipliers = inverse.T @ (x - self.centre)
+        hessian = np.eye(n) - self.system.hessian_contraction(x, multipliers)
+        eigenvalues, vectors = np.linalg.eigh(tangent.T @ hessian @ tangent)
+        axes = tangent @ vectors
+        return Frame(axes, axes.T @ (x - self.centre), eigenvalues, jacobian, inverse)
+
+    def height(self, x: np.ndarray) -> float:
+        return float(np.sum((x - self.centre) ** 2)) / 2
+
+    def moved(self, x: np.ndarray, frame: Frame, step: np.ndarray) -> np.ndarray | None:
+        """x + step, a tangent vector, brought back to the zero set; None where the set bends too much for that.
+
+        The Jacobian must hardly change, relative to its smallest singular value: then the set is a graph over the
+        tangent space here, and the end lies on the same sheet.
+        """
+        y = x + step
+        if np.linalg.norm(frame.inverse @ (self.system.jacobian(y) - frame.jacobian), 2) > TURN:
+            return None
+        for _ in range(8):
+            correction = frame.inverse @ self.system.evaluate(y)
+            y = y - correction
+            if np.linalg.norm(correction) <= 1e-14 * (1 + np.linalg.norm(y)):
+                break
+        far = np.linalg.norm(y - x - step) > TURN * np.linalg.norm(step) + 1e-12 * (1 + np.linalg.norm(y))
+        turned = np.linalg.norm(frame.inverse @ (self.system.jacobian(y) - frame.jacobian), 2) > TURN
+        return None if far or turned else y
+
+    def leave(self, saddle: np.ndarray, direction: np.ndarray) -> np.ndarray:
+        """A point further down from a critical point, in an unstable direction of length 1."""
+        frame = self.frame(saddle)
+        length = 0.1 * (1 + np.linalg.norm(saddle))
+        for _ in range(30):
+            y = self.moved(saddle, frame, length * direction)
+            if y is not None and self.height(y) < self.height(saddle):
+                return y
+            length /= 2
+        raise UndecidedError("no way down was found from a saddle")
+
+    def descend(self, x: np.ndarray, known: np.ndarray) -> int:
+        """Which of the known critical points (p, n) a descent from x ends in.
+
+        Newton steps with the eigenvalues' sizes, which lead down also where the Hessian is indefinite, cut to lengths
+        that `moved` accepts.
+        """
+        length = 0.1 * (1 + np.linalg.norm(x))
+        for _ in range(MAX_STEPS):
+            frame = self.frame(x)
+            newton = -frame.axes @ (frame.gradient / np.maximum(np.abs(frame.eigenvalues), 1e-8))
+            size = float(np.linalg.norm(newton))
+            if size <= 0.1 * CLOSE * (1 + np.linalg.norm(x)):
+                return self._arrived(x, known)
+            y = self.moved(x, frame, newton * min(1.0, length / size))
+            if y is not None and self.height(y) < self.height(x):
+                x, length = y, min(1.5 * length, 0.5 * (1 + np.linalg.norm(y)))
+            else:
+                length = min(length, size) / 2
+        raise UndecidedError(f"a descent took more than {MAX_STEPS} steps")
+
+    def _arrived(self, x: np.ndarray, known: np.ndarray) -> int:
+        distances = np.linalg.norm(known - x, axis=1)
+        nearest = int(np.argmin(distances))
+        if distances[nearest] > CLOSE * (1 + np.linalg.norm(x)):
+            raise UndecidedError(
+                f"a descent ended at a critical point that was not found, {distances[nearest]:.1e} from the nearest"
+            )
+        return nearest
