@@ -93,6 +93,12 @@ class PolynomialSystem:
         system._fill(network, tuple(affine), network.names)
         return system
 
+    def with_network(self, network: NetworkEquations) -> "PolynomialSystem":
+        """The same affine equations after other equations of a network with the same weights."""
+        system = PolynomialSystem.from_network(network, self.affine)
+        system._tables = self._tables  # what has been computed for the affine equations stays
+        return system
+
     @classmethod
     def parse(cls, text: str) -> "PolynomialSystem":
         """A system from PHCpack-style text; see `theory.formats` for the grammar.
@@ -281,6 +287,9 @@ class _Tables:
     @staticmethod
     def _monomials(points: np.ndarray, exponents: np.ndarray) -> np.ndarray:
         """(p, n) points, (M, n) exponents -> (p, M)."""
+        total = exponents.sum(axis=1)
+        if total.max(initial=0) <= 1:  # slices: no loop over the unknowns
+            return points @ exponents.T.astype(float) + (total == 0)
         result = np.ones((len(points), len(exponents)), dtype=points.dtype)
         for k in range(points.shape[1]):
             used = np.flatnonzero(exponents[:, k])

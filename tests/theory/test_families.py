@@ -92,3 +92,14 @@ def test_the_same_seed_gives_the_same_bits():
     X, Y = data((1, 2, 1), 3)
     first, second = (th.family(network((1, 2, 1), 2), X, seed=3).solve(Y).solutions for _ in range(2))
     assert (first == second).all()
+
+
+def test_paths_lost_near_infinity_are_led_round_it():
+    """Of these 10 data sets three have paths that double precision cannot follow straight to them."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(6, 2))
+    family = th.family(network((2, 3, 1), 2), X)
+    for Y in rng.normal(size=(60, 6))[:10]:
+        found = family.solve(Y)
+        assert len(found) == 90
+        assert found.paths.failed == 0

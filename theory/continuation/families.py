@@ -67,15 +67,15 @@ class Family:
         Raises ValueError for targets of the wrong shape.
         """
         equations = replace(_equations(self.system), targets=targets)
-        system = PolynomialSystem.from_network(equations, self.system.affine)
+        system = self.system.with_network(equations)
         reduced = replace(self.reduced, system=system, scaled=system)
         goal = _parameters(equations.targets, self.reduced)
         best: SolutionSet | None = None
         for way in range(_WAYS):  # straight, or where a path fails, by way of other generic parameters
             found = follow(lambda s: self._homotopy(reduced, goal, s), seed + 1000 * way, progress)
-            if best is None or found.paths.failed < best.paths.failed:
+            if best is None or _missing(found) < _missing(best):
                 best = replace(found, seed=seed)
-            if not best.paths.failed:
+            if not _missing(best):
                 break
         assert best is not None
         return best
@@ -91,7 +91,7 @@ class Family:
                 if len(points) == self.degree:
                     break
         origin = f"monodromy: {self.degree} zeros of the family, trace residual {self.trace_residual:.1e}"
-        return Homotopy(self.tape, points, np.array([start, goal]), reduced, origin)
+        return Homotopy(self.tape, points, np.array([start, goal]), reduced, origin, complete=True)
 
 
 def family(network: "PolynomialNetwork", inputs: Any, seed: int = 0, progress: Progress | None = None) -> Family:
@@ -137,6 +137,12 @@ def of_system(system: PolynomialSystem, seed: int = 0, progress: Progress | None
 def solve_system(system: PolynomialSystem, seed: int, progress: Progress | None) -> SolutionSet:
     """The zeros of a network's system with slices, by way of its family."""
     return of_system(system, seed, progress).solve(_equations(system).targets, seed, progress)
+
+
+def _missing(found: SolutionSet) -> int:
+    """Paths without an end of their own."""
+    paths = found.paths
+    return paths.tracked - paths.at_infinity - paths.not_isolated - int(found.multiplicity.sum())
 
 
 def _equations(system: PolynomialSystem) -> NetworkEquations:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from theory.continuation import sift
-from theory.continuation.endgame import cauchy, condition_at_end
+from theory.continuation.endgame import cauchy, condition_at_end, parameters_at
 from theory.continuation.homotopy import Homotopy, Reduced
 from theory.continuation.solutions import PathCount, SolutionSet
 from theory.continuation.tracker import AT_INFINITY as HEADED_OUT
@@ -14,6 +14,7 @@ from theory.continuation.tracker import (
     DEFAULT,
     HOMOGENISING,
     LAST_U,
+    LOST,
     PIVOTS,
     REACHED,
     STALLED,
@@ -31,6 +32,8 @@ _ATTEMPTS = (
     DEFAULT._replace(predictor_error=3e-4, newton_ratio=0.05, largest_step=0.05, max_steps=20_000.0),
     DEFAULT._replace(predictor_error=3e-5, newton_ratio=0.02, accepted_update=1e-6, largest_step=0.02, max_steps=1e5),
 )
+_SIDES = (0.1j, -0.1j, 0.4j, -0.4j, 1j, -1j)  # of a time where a path got lost, by its distance from start and end
+_NEW = 1e-6  # relative distance from all other ends that makes an end a new one
 _FAR_OUT = 1e-9  # |x_0| / |x| below which an end counts as infinite
 _DOUBTFUL_PIVOTS = 1e-9  # below that the condition number is looked at
 _DOUBTFUL_CONDITION = 1e10  # above that an end may be singular
@@ -112,6 +115,8 @@ def follow(restart: Callable[[int], Homotopy], seed: int, progress: Progress | N
 def ends_of(homotopy: Homotopy, settings: Settings, progress: Progress | None) -> Outcome:
     """Track all paths, lost ones again with tighter settings, and settle the rest by the endgame."""
     ends = track(homotopy.tape, homotopy.starts, homotopy.parameters, settings=settings, progress=progress)
+    if homotopy.complete:
+        _detour(homotopy, ends, settings)
     for tighter in _ATTEMPTS[1:]:
         lost = np.flatnonzero(~np.isin(ends.status, (REACHED, HEADED_OUT, STALLED)))
         if not len(lost):
@@ -119,6 +124,25 @@ def ends_of(homotopy: Homotopy, settings: Settings, progress: Progress | None) -
         again = track(homotopy.tape, homotopy.starts[lost], homotopy.parameters, settings=tighter)
         ends.points[lost], ends.info[lost] = again.points, again.info
     return _settle(homotopy, ends)
+
+
+def _detour(homotopy: Homotopy, ends: Ends, settings: Settings) -> None:
+    """Lead lost paths round the times where they got lost (near infinity, as a rule), on both sides.
+
+    A detour may change where a path ends. So only ends that no other path has reached count: all starts are all
+    solutions, hence as many distinct ends are all solutions, too.
+    """
+    for path in np.flatnonzero(ends.status == LOST):
+        for side in _SIDES:
+            time = ends.info[path, LAST_U]
+            stations = parameters_at(homotopy, np.array([1, time + side * min(time, 1 - time), 0]))
+            there = track(homotopy.tape, homotopy.starts[[path]], stations, 0, 1, settings._replace(endgame=0.0))
+            back = track(homotopy.tape, there.points, stations, 1, 2, settings)
+            if there.status[0] == REACHED == back.status[0]:
+                known = homotopy.affine(ends.points[ends.status == REACHED])
+                if not any(sift.close_pairs(homotopy.affine(back.points), known, _NEW)):
+                    ends.points[path], ends.info[path] = back.points[0], back.info[0]
+                    break
 
 
 def _settle(homotopy: Homotopy, ends: Ends) -> Outcome:
@@ -148,10 +172,12 @@ def sift_ends(reduced: Reduced, outcome: Outcome) -> Found:
     system, kind, points = reduced.scaled, outcome.kind.copy(), outcome.points.copy()
     finite = np.flatnonzero(np.isin(kind, (FINITE, SINGULAR)))
     kind[finite[~np.isfinite(points[finite]).all(axis=1)]] = FAILED
-    regular = np.flatnonzero(kind == FINITE)
-    points[regular] = sift.refine(system, points[regular])
-    finite = np.flatnonzero(np.isin(kind, (FINITE, SINGULAR)))
-    off = finite[sift.relative_residual(system, points[finite]) > SOLVED]
+    regular, singular = np.flatnonzero(kind == FINITE), np.flatnonzero(kind == SINGULAR)
+    residual = np.zeros(len(kind))
+    points[regular], residual[regular] = sift.refine(system, points[regular])
+    residual[singular] = sift.relative_residual(system, points[singular])
+    finite = np.union1d(regular, singular)
+    off = finite[residual[finite] > SOLVED]
     excess = system.n_equations > system.n_unknowns
     if not excess:
         kind[off] = FAILED

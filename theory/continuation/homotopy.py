@@ -95,13 +95,17 @@ class Reduced:
 
 @dataclass(frozen=True, eq=False)
 class Homotopy:
-    """Paths to follow: starts (p, coordinates), parameters (2, m): at the start points and at the end."""
+    """Paths to follow: starts (p, coordinates), parameters (2, m): at the start points and at the end.
+
+    complete: the starts are all solutions of an irreducible family, so any way to as many distinct ends finds them all
+    """
 
     tape: Tape
     starts: np.ndarray
     parameters: np.ndarray
     reduced: Reduced
     origin: str
+    complete: bool = False
 
     def affine(self, points: np.ndarray) -> np.ndarray:
         """Projective points (p, coordinates) -> points (p, n) of the scaled system; infinite ones give inf or NaN."""

@@ -107,7 +107,7 @@ def _ask(request: dict, timeout: float) -> list[dict]:
 def _sifted(system: PolynomialSystem, points: np.ndarray, stated: np.ndarray, seed: int) -> SolutionSet:
     """stated: (p,) the multiplicity PHCpack gives each point; a singular one may also come as several points."""
     singular = (stated > 1) | (sift.conditions(system, points) > _ILL_CONDITIONED)
-    points = np.where(singular[:, None], points, sift.refine(system, points))
+    points = np.where(singular[:, None], points, sift.refine(system, points)[0])
     rows: list[int] = []
     multiplicity: list[int] = []
     for part, radius in ((~singular, sift.REGULAR_RADIUS), (singular, sift.LOOSE_RADIUS)):

@@ -116,8 +116,7 @@ def _check(system: Any, start: str, backend: str, seed: Any, max_paths: Any) -> 
 def _linear(reduced: Reduced, seed: int) -> SolutionSet:
     """The one solution of a system whose affine equations fix every unknown, if it solves the others."""
     system = reduced.scaled
-    point = sift.refine(system, reduced.reduction.lift(np.zeros((1, 0), complex)))
-    residual = sift.relative_residual(system, point)
+    point, residual = sift.refine(system, reduced.reduction.lift(np.zeros((1, 0), complex)))
     if residual[0] > SOLVED:
         return _empty(reduced.system, seed, "the affine equations have one solution, which does not solve the others")
     is_real = np.abs(point.imag).max(axis=1) <= sift.REGULAR_RADIUS * (1 + np.abs(point).max(axis=1))
