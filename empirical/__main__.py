@@ -85,7 +85,7 @@ def compare_command(ids: tuple[str, ...], preset: str, data: str | None, out: st
     for row in report.rows:
         sides = [claim.verdict if claim else "–" for claim in (row.theory, row.empirical)]
         table.add_row(row.id, *sides, row.claims[0].statement)
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     console.print(table)
     console.print(f"The page: {report.path}", soft_wrap=True)
 
