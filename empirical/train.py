@@ -80,8 +80,10 @@ def train(
 ) -> History:
     """Train the model in place and return what was seen after each epoch.
 
-    A loss that is not finite ends the training: the model gets back the weights it had at the last look, and
-    `History.stopped` names the step. The same seed gives the same bits on a CPU with the same number of threads.
+    A step with a loss that is not finite ends the training: the model gets back the weights of the last look at which
+    its training loss was finite, and `History.stopped` names the step. (A look alone ends nothing, unless it is the
+    last: with a polynomial activation one image may overflow where the net does well on all others.) The same seed
+    gives the same bits on a CPU with the same number of threads.
     """
     model.to(device)
     train_x, test_x = (_placed(inputs, model, device) for inputs in (data.train_inputs, data.test_inputs))
@@ -94,20 +96,21 @@ def train(
 
     reestimate_batchnorm(model, train_x)  # else the untrained net is looked at with the statistics of nothing
     epochs, steps = [look(0)], 0
-    good = _snapshot(model)
+    good, kept = _snapshot(model), 0
     for epoch in range(1, config.epochs + 1):
         done, finite = _pass(model, train_x, train_y, config, generator)
         steps += done
         if finite and epoch % config.every and epoch < config.epochs:
             continue
-        seen = look(epoch) if finite else None
-        if seen is None or not math.isfinite(seen.train_loss):
+        if finite:
+            epochs.append(look(epoch))
+            if math.isfinite(epochs[-1].train_loss):
+                good, kept = _snapshot(model), epoch
+        if not finite or (epoch == config.epochs and kept < epoch):
             model.load_state_dict(good)
-            return History(tuple(epochs), steps, _not_finite(steps, epochs[-1].epoch, config))
-        epochs.append(seen)
-        good = _snapshot(model)
+            return History(tuple(epochs), steps, _not_finite(steps, kept, config))
         if progress is not None:
-            progress(epoch, config.epochs, f"training loss {seen.train_loss:.4g}")
+            progress(epoch, config.epochs, f"training loss {epochs[-1].train_loss:.4g}")
     return History(tuple(epochs), steps)
 
 

@@ -82,11 +82,12 @@ def test_training_learns_the_digits(digits):
 
 def test_a_loss_that_is_not_finite_stops_and_gives_back_the_last_good_weights():
     model = linear(1.0)
-    rate = 1e80  # |w - 2| grows by 7e80 a step: the square overflows after the second
+    rate = 1e80  # each step multiplies w - 2 by -7e80: its square overflows after the second
     history = train(model, line(), TrainConfig(epochs=10, batch=None, rate=rate, loss="square"))
     assert "after step 2" in history.stopped
     assert "try rate 5e+79" in history.stopped
-    assert history.last.epoch == 1
+    assert "those after epoch 1" in history.stopped
+    assert [np.isfinite(epoch.train_loss) for epoch in history.epochs] == [True, True, False]
     np.testing.assert_allclose(weight_vector(model), [2 - (1 - 7 * rate)], rtol=1e-12)
 
 
