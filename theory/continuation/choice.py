@@ -18,9 +18,10 @@ _WORK_PER_PATH, _MOST_WORK = 1e4, 2e9  # multiplications spent on mixed cells, p
 _NETWORK_TERMS = 500  # terms of a multiplied-out network that take as long as the rest of a step
 
 
-def choose(reduced: Reduced, start: str, max_paths: int, progress: Progress | None = None) -> Restart:
+def choose(reduced: Reduced, start: str, seed: int, max_paths: int, progress: Progress | None = None) -> Restart:
     """A function from a seed to the homotopy of the chosen start.
 
+    With another seed than the first the paths end elsewhere wherever the system's zeros are not isolated.
     start: "total-degree", "multihomogeneous", "polyhedral", or "auto" for the one predicted to be cheapest: a path
     costs about the same in all, but a polyhedral one is followed twice, and in a multiplied-out network each step
     takes longer.
@@ -29,20 +30,20 @@ def choose(reduced: Reduced, start: str, max_paths: int, progress: Progress | No
     if start == "multihomogeneous":
         return _by_partition(reduced, max_paths)
     if start == "polyhedral":
-        return _by_cells(polyhedra(reduced), max_paths, progress, "")
+        return _by_cells(polyhedra(reduced), seed, max_paths, progress, "")
     bezout = math.prod(sorted(_degrees(reduced))[-reduced.n_free :])
     if start == "auto" and bezout > SEARCH_FROM and (reduced.system.network is None or not reduced.system.affine):
         reason = f" instead of {bezout} by total degree"
         try:
             cells = polyhedra(reduced, max_work=min(_WORK_PER_PATH * bezout, _MOST_WORK))
             if _cost(cells) < bezout:
-                return _by_cells(cells, max_paths, progress, reason)
+                return _by_cells(cells, seed, max_paths, progress, reason)
         except PolyhedralError:
             if _plain(reduced) and reduced.n_free <= EXHAUSTIVE_UNKNOWNS:
                 groups, count = _partition(reduced)
                 if 2 * count < bezout:
-                    return lambda seed: _explained(multihomogeneous(reduced, groups, seed, max_paths), reason)
-    return lambda seed: total_degree(reduced, seed, max_paths)
+                    return lambda gamma: _explained(multihomogeneous(reduced, groups, gamma, max_paths), reason)
+    return lambda gamma: total_degree(reduced, gamma, max_paths)
 
 
 def _degrees(reduced: Reduced) -> list[int]:
@@ -57,13 +58,19 @@ def _cost(cells: Polyhedra) -> float:
     return 2 * cells.count * (1 + slower) + _OVERHEAD
 
 
-def _by_cells(cells: Polyhedra, max_paths: int, progress: Progress | None, reason: str) -> Restart:
+def _by_cells(cells: Polyhedra, seed: int, max_paths: int, progress: Progress | None, reason: str) -> Restart:
+    """The polyhedral start; with other seeds than the first by way of systems with constant terms, since otherwise
+    paths in a coordinate subspace end at the same points again, isolated or not."""
+
     def report(done: int, total: int, _: str) -> None:
         if progress is not None:
             progress(done, total, "paths to a generic system")
 
-    told = report if progress is not None else None
-    return lambda seed: _explained(polyhedral(cells, seed, max_paths, told), reason)
+    def restart(gamma: int) -> Homotopy:
+        used = cells if gamma == seed else polyhedra(cells.reduced, with_constants=True)
+        return _explained(polyhedral(used, gamma, max_paths, progress and report), reason)
+
+    return restart
 
 
 def _explained(homotopy: Homotopy, reason: str) -> Homotopy:
@@ -74,7 +81,7 @@ def _by_partition(reduced: Reduced, max_paths: int) -> Restart:
     if not _plain(reduced):
         raise ValueError('start="multihomogeneous" needs a square system without affine equations')
     groups, _ = _partition(reduced)
-    return lambda seed: multihomogeneous(reduced, groups, seed, max_paths)
+    return lambda gamma: multihomogeneous(reduced, groups, gamma, max_paths)
 
 
 def _plain(reduced: Reduced) -> bool:

@@ -41,6 +41,7 @@ _SETTINGS = (
     _ONLY_TRACK._replace(predictor_error=3e-4, newton_ratio=0.05, largest_step=0.05, max_steps=20_000.0),
     _ONLY_TRACK._replace(predictor_error=3e-5, newton_ratio=0.02, accepted_update=1e-6, max_steps=1e5),
 )
+_TURN = 1.0  # generic coefficients lie within this angle of the system's: no coefficient comes close to 0 on the way
 _SAME = 1e-7  # relative distance below which two ends of the first homotopy are one
 _CHOICES = 3  # of generic coefficients, where paths of the first homotopy fail
 
@@ -90,6 +91,14 @@ class Polyhedra:
         return sum(stratum.count for stratum in self.strata)
 
     @property
+    def bound(self) -> str:
+        """What this number is."""
+        if self.n_terms > sum(len(p.terms) for p in self.reduced.polynomials):
+            return "the mixed volume with constant terms added"
+        zero = any(len(stratum.unknowns) < self.reduced.n_free for stratum in self.strata)
+        return "the stable mixed volume" if zero else "the mixed volume"
+
+    @property
     def n_terms(self) -> int:
         return sum(map(len, self.exponents))
 
@@ -110,26 +119,28 @@ class Polyhedra:
         return recorder.tape(equations)
 
 
-def polyhedra(reduced: Reduced, seed: int = 0, max_work: float = math.inf) -> Polyhedra:
+def polyhedra(reduced: Reduced, seed: int = 0, max_work: float = math.inf, with_constants: bool = False) -> Polyhedra:
     """The supports and mixed cells of a system; seed: of the lifting, which changes no count.
 
     max_work: multiplications (about 10^9 a second) allowed for each support of each mixed volume
+    with_constants: give every equation a constant term, so that no path stays where unknowns are 0; more paths
     Raises PolyhedralError for systems that are not square, with too many terms or unknowns, or beyond max_work.
     """
     whole = _expanded(reduced)
     n = whole.n_free
     exponents = [p.exponents for p in whole.polynomials]
     coefficients = [p.coefficients for p in whole.polynomials]
+    irregular = {i for i, points in enumerate(exponents) if with_constants and points.any(axis=1).all()}
     while True:
+        for i in irregular:
+            exponents[i] = np.vstack([exponents[i], np.zeros((1, n), np.int64)])
+            coefficients[i] = np.append(coefficients[i], 0)
         try:
             strata, irregular = _strata(exponents, n, seed, max_work)
         except MixedVolumeError as error:
             raise PolyhedralError(f"the polyhedral start needs mixed cells: {error}") from None
         if not irregular:
             return Polyhedra(whole, tuple(exponents), tuple(coefficients), tuple(strata))
-        for i in irregular:
-            exponents[i] = np.vstack([exponents[i], np.zeros((1, n), np.int64)])
-            coefficients[i] = np.append(coefficients[i], 0)
 
 
 def _expanded(reduced: Reduced) -> Reduced:
@@ -211,19 +222,21 @@ def polyhedral(system: Polyhedra, seed: int, max_paths: int, progress: Progress 
     if system.count > max_paths:
         raise TooManyPathsError.of(system.count, max_paths, "polyhedral")
     rng = np.random.default_rng(seed)
+    target = np.concatenate(system.coefficients)
     for _ in range(_CHOICES):
-        generic = np.exp(2j * np.pi * rng.random(system.n_terms))
+        generic = np.exp(1j * (np.angle(target) + rng.uniform(-_TURN, _TURN, len(target))))
         points = _solve_generic(system, generic, progress)
         if np.isfinite(points).all():
             break
-    parameters = np.array([generic, np.concatenate(system.coefficients)])
-    zero = any(len(stratum.unknowns) < system.reduced.n_free for stratum in system.strata)
-    origin = f"polyhedral: {system.count} paths, the {'stable ' if zero else ''}mixed volume"
+    parameters = np.array([generic, target])
+    origin = f"polyhedral: {system.count} paths, {system.bound}"
     return Homotopy(system.tape, points, parameters, system.reduced, origin)
 
 
 def _solve_generic(system: Polyhedra, generic: np.ndarray, progress: Progress | None) -> np.ndarray:
     """All zeros of the generic system, (count, coordinates); NaN for one that was lost or reached twice."""
+    if not system.count:
+        return np.zeros((0, system.reduced.n_free + 1), complex)
     starts, rates = zip(*(_binomial(system, stratum, generic) for stratum in system.strata), strict=True)
     volumes = [stratum.volumes for stratum in system.strata]
     cell = np.repeat(np.arange(sum(map(len, volumes))), np.concatenate(volumes))

@@ -80,7 +80,7 @@ def _solve_natively(
         except families.MonodromyError:
             if start == "monodromy":
                 raise
-    return follow(choose(reduced, start, max_paths, progress), seed, progress)
+    return follow(choose(reduced, start, seed, max_paths, progress), seed, progress)
 
 
 def _wants_monodromy(reduced: Reduced, start: str, max_paths: int) -> bool:
