@@ -69,6 +69,7 @@ CLAIM_IDS = (
 CLAIMS = {
     "bezout": "bezout",
     "bound-chain": "bound_chain",
+    "real-zeros": "real_zeros",
     "zero-set-dimension": "zero_set_dimension",
     "proposition-1": "proposition_1",
     "relu-approximation": "relu_approximation",
