@@ -33,12 +33,14 @@ class Speed:
     """CPU seconds of ours for one system.
 
     tracking: all total-degree paths to their ends, endgame included, the tape built before; paths: their number
+    alone: the part of that without endgame and second attempts
     solving: the whole of th.solve(system); start: the start system it took; solved: the paths that needed
     roots: the multiplicities it found, summed up; distinct: solutions; failed: its undecided paths
     """
 
     paths: int
     tracking: float
+    alone: float
     solving: float
     start: str
     solved: int
@@ -90,6 +92,7 @@ def speed(system: PolynomialSystem) -> Speed:
     return Speed(
         paths=len(homotopy.starts),
         tracking=best(lambda: ends_of(homotopy, DEFAULT, None)),
+        alone=best(lambda: track(homotopy.tape, homotopy.starts, homotopy.parameters)),
         solving=best(lambda: th.solve(system)),
         start=found.start,
         solved=found.paths.tracked,

@@ -79,7 +79,7 @@ def geometric_mean(values: Sequence[float]) -> float | None:
 def tracker_table(rows: Sequence[Row]) -> Table:
     """CPU seconds for orientation; the ratios are the result."""
     table = Table(title="One processor, CPU seconds; ratios from this run, compile time excluded")
-    for name in ("system", "n", "paths", "µs/path", "solve ms", "roots", "undecided"):
+    for name in ("system", "n", "paths", "µs/path", "no endgame", "solve ms", "roots", "undecided"):
         table.add_column(name, justify="left" if name == "system" else "right")
     for name in ("phcpy s", "per path", "phc -b s (sols)", "ratio", "M2 s (sols)", "ratio"):
         table.add_column(name, justify="right")
@@ -87,6 +87,7 @@ def tracker_table(rows: Sequence[Row]) -> Table:
         ours = row.ours
         roots = f"{ours.roots}" if ours.roots == row.known else f"[red]{ours.roots} of {row.known}[/red]"
         cells = [row.system, str(row.unknowns), str(ours.paths), f"{ours.tracking / ours.paths * 1e6:.0f}"]
+        cells += [f"{ours.alone / ours.paths * 1e6:.0f}"]
         cells += [f"{ours.solving * 1e3:.1f}", roots, str(ours.failed)]
         for peer in ("phcpy", "phc", "m2"):
             cells += _cells(row, peer)

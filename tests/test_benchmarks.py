@@ -48,7 +48,7 @@ def test_unknown_systems_and_peers_are_refused():
 
 
 def test_ratios_are_per_path_against_phcpy_and_per_system_against_solvers():
-    speed = ours.Speed(100, 0.001, 0.002, "total-degree", 100, 70, 70, 0)
+    speed = ours.Speed(100, 0.001, 0.0005, 0.002, "total-degree", 100, 70, 70, 0)
     timings = {"phcpy": peers.Timing(0.5, 50, 100), "phc": peers.Timing(0.1, 70, 70)}
     row = report.Row("cyclic-5", 5, 70, speed, timings, {"m2": "M2 is not installed"})
     assert row.ratio("phcpy") == pytest.approx(0.01 / 0.00001)
