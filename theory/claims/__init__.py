@@ -72,6 +72,7 @@ CLAIMS = {
     "real-zeros": "real_zeros",
     "zero-set-dimension": "zero_set_dimension",
     "proposition-1": "proposition_1",
+    "corollary-1": "corollary_1",
     "relu-approximation": "relu_approximation",
     "permutations": "permutations",
     "minimum-norm": "minimum_norm",
