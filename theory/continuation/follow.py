@@ -12,6 +12,7 @@ from theory.continuation.solutions import PathCount, SolutionSet
 from theory.continuation.tracker import AT_INFINITY as HEADED_OUT
 from theory.continuation.tracker import (
     DEFAULT,
+    ERROR,
     HOMOGENISING,
     LAST_U,
     LOST,
@@ -36,6 +37,7 @@ _SIDES = (0.1j, -0.1j, 0.4j, -0.4j, 1j, -1j)  # of a time where a path got lost,
 _NEW = 1e-6  # relative distance from all other ends that makes an end a new one
 _FAR_OUT = 1e-9  # |x_0| / |x| below which an end counts as infinite
 _DOUBTFUL_PIVOTS = 1e-9  # below that the condition number is looked at
+_DOUBTFUL_ERROR = 1e-10  # above that Newton's method may have been converging linearly
 _DOUBTFUL_CONDITION = 1e10  # above that an end may be singular
 SOLVED = 1e-7  # relative residual of a solution
 _ILL_CONDITIONED = 1e12  # singular for all that double precision can tell
@@ -155,6 +157,7 @@ def _settle(homotopy: Homotopy, ends: Ends) -> Outcome:
     reached = np.flatnonzero((status == REACHED) & ~far_out)
     unclear = info[reached, PIVOTS] < _DOUBTFUL_PIVOTS
     unclear[unclear] = condition_at_end(homotopy, ends.points[reached[unclear]]) > _DOUBTFUL_CONDITION
+    unclear |= info[reached, ERROR] > _DOUBTFUL_ERROR
     kind[reached[~unclear]] = FINITE
     points = homotopy.affine(ends.points)
     doubtful = np.flatnonzero((kind == FAILED) & stopped)

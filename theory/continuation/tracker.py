@@ -57,8 +57,9 @@ Progress = Callable[[int, int, str], None]
 REACHED, AT_INFINITY, STALLED, LOST, BAD_START, UNTRACKED = 0, 1, 2, 3, 4, -1
 """How a path ended: at u = 0; heading to infinity; stopped near u = 0; stopped far from it; no start point; not run."""
 
-STATUS, LAST_U, STEPS, REJECTIONS, UPDATE, PIVOTS, VALUATION, HOMOGENISING = range(8)
-"""Columns of `info`: status, u, accepted and rejected steps, last relative Newton update, smallest over largest pivot,
+STATUS, LAST_U, STEPS, REJECTIONS, ERROR, PIVOTS, VALUATION, HOMOGENISING = range(8)
+"""Columns of `info`: status, u, accepted and rejected steps, relative error expected of the end (the last Newton update
+times its ratio to the one before, which stays near 1 at singular points), smallest over largest pivot,
 valuation of the homogenising coordinate, its size relative to the point."""
 
 _POLISH_LIMIT = 4  # cycles of two Newton steps at u = 0
@@ -226,7 +227,8 @@ def finish(work: Workspace, tape: Tape, lane: int, status: int, ends: np.ndarray
         smallest, largest = min(smallest, pivot), max(largest, pivot)
     info[path, STATUS], info[path, LAST_U] = status, state[U, lane]
     info[path, STEPS], info[path, REJECTIONS] = state[DONE, lane], state[REJECTED, lane]
-    info[path, UPDATE], info[path, PIVOTS] = state[SECOND, lane], np.sqrt(smallest / largest)
+    ratio = min(1.0, state[SECOND, lane] / (state[FIRST, lane] + 1e-300))
+    info[path, ERROR], info[path, PIVOTS] = ratio * state[SECOND, lane], np.sqrt(smallest / largest)
     size, homogenising, valuation = 0.0, 1e300, 0.0
     for i in range(n):
         a = work.point + i * WIDTH + lane
