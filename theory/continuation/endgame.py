@@ -14,12 +14,13 @@ import numpy as np
 
 from theory.continuation.homotopy import Homotopy
 from theory.continuation.tape import evaluate
-from theory.continuation.tracker import DEFAULT, HOMOGENISING, LAST_U, REACHED, Ends, Settings, track
+from theory.continuation.tracker import DEFAULT, HOMOGENISING, LAST_U, REACHED, Ends, Settings, carry, track
 
 CORNERS = 8  # of the polygon that stands for a circle
-OUTER_RADII = tuple(10.0**-k for k in range(2, 9))
-INNER_RADII = tuple(10.0**-k for k in range(5, 11))
 LARGEST_WINDING = 24
+CIRCUITS = ((range(5, 11), 1), (range(4, 9), LARGEST_WINDING), (range(2, 5), LARGEST_WINDING))
+"""Radii as powers of 1/10, and how often to go round: cheap circuits for the many paths to infinity come first, wide
+ones (which close less often) for the few paths that rounding errors spoil further in come last."""
 _LOOP = DEFAULT._replace(endgame=0.0, largest_step=0.5, accepted_update=1e-8, predictor_error=1e-3, newton_ratio=0.05)
 _CLOSED = 1e-6  # relative distance to the first point that counts as closed
 _AGREE = 1e-7  # ends found at two radii
@@ -101,18 +102,20 @@ def go_round(homotopy: Homotopy, points: np.ndarray, radius: float, limit: int) 
     current, total = start.copy(), np.zeros_like(start)
     angle = np.zeros((count, groups))
     winding, alive, laps = np.zeros(count, int), np.ones(count, bool), np.zeros(count)
+    circle = np.arange(CORNERS + 1) % CORNERS
     for lap in range(1, limit + 1):
-        for corner in range(CORNERS):
-            moving = np.flatnonzero(alive)
-            if not len(moving):
-                break
-            ends = track(homotopy.tape, current[moving], corners, corner, (corner + 1) % CORNERS, _LOOP)
-            arrived = normalised(homotopy, ends.points, start[moving])
+        moving = np.flatnonzero(alive)
+        if not len(moving):
+            break
+        for ends in carry(homotopy.tape, current[moving], corners, circle, _LOOP):
+            there = ends.status == REACHED
+            rows = moving[there]
+            arrived = normalised(homotopy, ends.points[there], start[rows])
             with np.errstate(all="ignore"):
-                angle[moving] += np.angle(arrived[:, -groups:] / current[moving, -groups:])
-            current[moving] = arrived
-            total[moving] += arrived
-            alive[moving[ends.status != REACHED]] = False
+                angle[rows] += np.angle(arrived[:, -groups:] / current[rows, -groups:])
+            current[rows] = arrived
+            total[rows] += arrived
+            alive[moving[~there]] = False
         laps[alive] = lap
         back = alive & (np.abs(current - start).max(axis=1) < _CLOSED * np.abs(start).max(axis=1))
         winding[back], alive[back] = lap, False
@@ -149,13 +152,13 @@ def cauchy(homotopy: Homotopy, which: np.ndarray, ends: Ends) -> Settled:
         np.zeros((len(which), homotopy.starts.shape[1]), complex),
         np.full(len(which), np.inf),
     )
-    for radii, limit in ((INNER_RADII, 1), (OUTER_RADII, LARGEST_WINDING)):
-        _approach(homotopy, which, ends, settled, radii, limit)
+    for powers, limit in CIRCUITS:
+        _approach(homotopy, which, ends, settled, [10.0**-k for k in powers], limit)
     return settled
 
 
 def _approach(
-    homotopy: Homotopy, which: np.ndarray, ends: Ends, settled: Settled, radii: tuple[float, ...], limit: int
+    homotopy: Homotopy, which: np.ndarray, ends: Ends, settled: Settled, radii: list[float], limit: int
 ) -> None:
     """Go round at each radius and write down in `settled` what two radii in a row agree on."""
     left = np.flatnonzero(~np.isfinite(settled.error))

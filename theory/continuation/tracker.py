@@ -291,6 +291,27 @@ def track_lanes(
         predict(work, tape)
 
 
+@njit(**JIT)
+def carry_lanes(
+    tape: Tape,
+    settings: Settings,
+    which: np.ndarray,
+    starts: np.ndarray,
+    parameters: np.ndarray,
+    stations: np.ndarray,
+    ends: np.ndarray,
+    info: np.ndarray,
+    shared: np.ndarray,
+) -> None:
+    """Track the paths which[:] from station to station: ends (stations - 1, paths, n), info (stations - 1, paths, 8)."""
+    first, last = np.zeros(starts.shape[0], np.int64), np.zeros(starts.shape[0], np.int64)
+    for k in range(stations.shape[0] - 1):
+        first[:], last[:] = stations[k], stations[k + 1]
+        track_lanes(tape, settings, which, starts, parameters, first, last, ends[k], info[k], shared, False)
+        starts = ends[k]
+        which = which[info[k, :, STATUS][which] == REACHED]
+
+
 class Ends(NamedTuple):
     """Where paths ended: points (paths, n_coordinates) projective, info (paths, 8) with the columns above."""
 
@@ -300,6 +321,13 @@ class Ends(NamedTuple):
     @property
     def status(self) -> np.ndarray:
         return self.info[:, STATUS].astype(int)
+
+    @classmethod
+    def unknown(cls, starts: np.ndarray) -> "Ends":
+        """No path tracked yet."""
+        info = np.zeros((len(starts), 8))
+        info[:, STATUS] = UNTRACKED
+        return cls(np.zeros_like(starts, dtype=np.complex128), info)
 
 
 def processors() -> int:
@@ -317,36 +345,76 @@ def track(
     threads: int | None = None,
     progress: Progress | None = None,
     decays: bool = False,
+    ends: Ends | None = None,
+    at_most: int | None = None,
 ) -> Ends:
     """Track every path from its start point; what comes out does not depend on the number of threads.
 
     starts: (paths, n_coordinates) complex; parameters: (sets, n_parameters) complex; first, last: for each path (or for
     all) the set at the start and at the end. decays: the set at the start is none, it holds real rates r >= 0, and the
-    parameters run as parameters[last] * exp(-r u). progress(done, total, text) is called while it runs. Ctrl-C stops
-    all threads and is raised again.
+    parameters run as parameters[last] * exp(-r u). progress(done, total, text) is called while it runs.
+    ends: what is known already; only its untracked paths are tracked (at_most so many), and written into it. Ctrl-C
+    stops all threads and is raised again; what has been tracked stays in `ends`.
     """
     count = len(starts)
     starts = np.ascontiguousarray(starts, dtype=np.complex128)
     parameters = np.ascontiguousarray(parameters, dtype=np.complex128)
     first, last = (np.broadcast_to(np.asarray(v, dtype=np.int64), (count,)).copy() for v in (first, last))
-    ends, info = np.zeros_like(starts), np.zeros((count, 8))
-    info[:, STATUS] = UNTRACKED
-    n_threads = max(1, min(threads or processors(), count // LANES))
+    points, info = ends = Ends.unknown(starts) if ends is None else ends
+    left = np.flatnonzero(ends.status == UNTRACKED)
+    before = count - len(left)
+
+    def work(which: np.ndarray, shared: np.ndarray) -> None:
+        track_lanes(tape, settings, which, starts, parameters, first, last, points, info, shared, decays)
+
+    def report(done: int) -> None:
+        if progress is not None:
+            progress(before + done, count, f"paths, {int((info[:, STATUS] == REACHED).sum())} finite")
+
+    _in_threads(work, left[:at_most], threads, report if progress is not None else None)
+    return ends
+
+
+def carry(
+    tape: Tape, starts: np.ndarray, parameters: np.ndarray, stations: np.ndarray, settings: Settings = DEFAULT
+) -> list[Ends]:
+    """Track every path from station to station (rows of the parameters); a path that is lost on the way stays there.
+
+    Returns where the paths were at each station after the first.
+    """
+    starts = np.ascontiguousarray(starts, dtype=np.complex128)
+    parameters = np.ascontiguousarray(parameters, dtype=np.complex128)
+    stations = np.asarray(stations, dtype=np.int64)
+    ends = [Ends.unknown(starts) for _ in stations[1:]]
+    points, info = np.array([e.points for e in ends]), np.array([e.info for e in ends])
+
+    def work(which: np.ndarray, shared: np.ndarray) -> None:
+        carry_lanes(tape, settings, which, starts, parameters, stations, points, info, shared)
+
+    _in_threads(work, np.arange(len(starts)))
+    return [Ends(*e) for e in zip(points, info, strict=True)]
+
+
+def _in_threads(
+    work: Callable[[np.ndarray, np.ndarray], None],
+    paths: np.ndarray,
+    threads: int | None = None,
+    report: Callable[[int], None] | None = None,
+) -> None:
+    """Call work(paths of this thread, [stop flag, paths done]) in each thread; few paths need no thread of their own."""
+    n_threads = max(1, min(threads or processors(), len(paths) // LANES))
     shared = np.zeros((n_threads, 2), dtype=np.int64)
-
-    def work(k: int) -> None:
-        which = np.arange(k, count, n_threads)
-        track_lanes(tape, settings, which, starts, parameters, first, last, ends, info, shared[k], decays)
-
+    if len(paths) < 2 * LANES and report is None:
+        work(paths, shared[0])
+        return
     pool = ThreadPoolExecutor(n_threads)
-    works = [pool.submit(work, k) for k in range(n_threads)]
+    works = [pool.submit(work, paths[k::n_threads], shared[k]) for k in range(n_threads)]
     try:
-        while wait(works, timeout=0.1 if progress else None).not_done:
-            if progress is not None:
-                progress(int(shared[:, 1].sum()), count, "paths")
+        while wait(works, timeout=0.1 if report else None).not_done:
+            if report is not None:
+                report(int(shared[:, 1].sum()))
         for done in works:
             done.result()
     finally:
         shared[:, 0] = 1
         pool.shutdown()
-    return Ends(ends, info)
