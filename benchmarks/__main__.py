@@ -128,7 +128,7 @@ def startup(json_file: str | None) -> None:
 def torture(systems: str | None, paths: int, seeds: int, starts: tuple[str, ...], json_file: str | None) -> None:
     """Many seeds over the table of known systems; exit code 1 if a count is missed."""
     from benchmarks import report
-    from benchmarks.torture import summary, trials
+    from benchmarks.torture import complaints, summary, trials
 
     results = list(trials(_cases(systems), starts or ("auto", "total-degree"), paths, seeds, _progress()))
     click.echo(err=True)
@@ -148,7 +148,7 @@ def torture(systems: str | None, paths: int, seeds: int, starts: tuple[str, ...]
         report.plain_table(f"Known systems, seeds 0 to {max(r.seed for r in results)}", columns, rows(by_system)),
         report.plain_table("By start system", columns, rows(by_start)),
         report.target_table(wanted),
-        *(f"{r.case}, start {r.start}, seed {r.seed}: {r.complaint()}" for r in bad),
+        *complaints(results),
     )
     if json_file:
         table = {" from ".join(key): dict(value) for key, value in by_system.items()}

@@ -110,3 +110,14 @@ def summary(results: Sequence[Trial], by: Callable[[Trial], tuple[str, ...]]) ->
         for name in ("paths", "failed", "lost", "surplus", "distinct_off", "doubled", "false"):
             total[name] += getattr(result, name)
     return sums
+
+
+def complaints(results: Sequence[Trial]) -> list[str]:
+    """What went wrong, one line for each system, start and kind of failure, with its seeds."""
+    seeds: dict[tuple[str, str, str], list[int]] = {}
+    for result in results:
+        if not result.passed:
+            seeds.setdefault((result.case, result.start, result.complaint()), []).append(result.seed)
+    return [
+        f"{case}, start {start}, seeds {', '.join(map(str, s))}: {text}" for (case, start, text), s in seeds.items()
+    ]
