@@ -303,7 +303,7 @@ def carry_lanes(
     info: np.ndarray,
     shared: np.ndarray,
 ) -> None:
-    """Track the paths which[:] from station to station: ends (stations - 1, paths, n), info (stations - 1, paths, 8)."""
+    """Track the paths which[:] from station to station: ends (stations - 1, paths, n), info likewise."""
     first, last = np.zeros(starts.shape[0], np.int64), np.zeros(starts.shape[0], np.int64)
     for k in range(stations.shape[0] - 1):
         first[:], last[:] = stations[k], stations[k + 1]
@@ -401,7 +401,7 @@ def _in_threads(
     threads: int | None = None,
     report: Callable[[int], None] | None = None,
 ) -> None:
-    """Call work(paths of this thread, [stop flag, paths done]) in each thread; few paths need no thread of their own."""
+    """Call work(paths of this thread, [stop flag, paths done]) in each thread; few paths need no thread."""
     n_threads = max(1, min(threads or processors(), len(paths) // LANES))
     shared = np.zeros((n_threads, 2), dtype=np.int64)
     if len(paths) < 2 * LANES and report is None:
