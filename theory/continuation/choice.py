@@ -12,8 +12,8 @@ from theory.multihomogeneous import EXHAUSTIVE_UNKNOWNS, best_partition
 
 Restart = Callable[[int], Homotopy]
 
-SEARCH_FROM = 200  # total-degree paths from which on it pays to look for a start with fewer
-_OVERHEAD = 50  # paths that could be tracked while mixed cells are found and their start points made
+SEARCH_FROM = 50  # total-degree paths from which on it pays to look for a start with fewer
+_TWICE = 1.2  # time of a polyhedral path, through the generic system, over that of a total-degree path
 _WORK_PER_PATH, _MOST_WORK = 1e4, 2e9  # multiplications spent on mixed cells, per total-degree path and at most
 _NETWORK_TERMS = 500  # terms of a multiplied-out network that take as long as the rest of a step
 
@@ -23,8 +23,8 @@ def choose(reduced: Reduced, start: str, seed: int, max_paths: int, progress: Pr
 
     With another seed than the first the paths end elsewhere wherever the system's zeros are not isolated.
     start: "total-degree", "multihomogeneous", "polyhedral", or "auto" for the one predicted to be cheapest: a path
-    costs about the same in all, but a polyhedral one is followed twice, and in a multiplied-out network each step
-    takes longer.
+    costs about the same in all, but in a multiplied-out network each step takes longer. Fewer paths are also safer:
+    those to infinity that sparse equations force on the total-degree start hide large solutions among them.
     Raises PolyhedralError, ValueError where the start asked for does not apply.
     """
     if start == "multihomogeneous":
@@ -55,7 +55,7 @@ def _degrees(reduced: Reduced) -> list[int]:
 def _cost(cells: Polyhedra) -> float:
     """Predicted time of the polyhedral start, in total-degree paths."""
     slower = cells.n_terms / _NETWORK_TERMS if cells.reduced.system.network is not None else 0
-    return 2 * cells.count * (1 + slower) + _OVERHEAD
+    return _TWICE * cells.count * (1 + slower)
 
 
 def _by_cells(cells: Polyhedra, seed: int, max_paths: int, progress: Progress | None, reason: str) -> Restart:
