@@ -74,6 +74,7 @@ CLAIMS = {
     "proposition-1": "proposition_1",
     "corollary-1": "corollary_1",
     "relu-approximation": "relu_approximation",
+    "margin": "margin",
     "random-labels": "random_labels",
     "permutations": "permutations",
     "minimum-norm": "minimum_norm",
