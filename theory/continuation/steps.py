@@ -26,22 +26,26 @@ from theory.continuation.vectors import LANES, blend, less, load, maximum, splat
 STARTING, TRACKING, POLISHING, REPATCHED = 0, 1, 2, 3  # phases of a lane
 
 
-U, TRIAL_U, STEP, NEWTON, POLE, NEAREST, THIRD, FIRST, SECOND, NORM, MOVED, DONE, REJECTED, GROUPS = range(14)
+U, TRIAL_U, STEP, NEWTON, POLE, NEAREST, THIRD = range(7)
+FIRST, SECOND, NORM, MOVED, DONE, REJECTED, OUTWARD, GROUPS = range(7, 15)
 """Rows of `state`: u accepted and tried; step size; Newton's quadratic constant; distance of the nearest pole at the
 last step and at this one; size of the third Taylor coefficient; both Newton updates, relative; squared norms of the
-point and of the update; accepted and rejected steps. From GROUPS on three rows a group: where the slope of log|x_0| was
-taken last, log|x_0| there, and the slope."""
+point and of the update; accepted and rejected steps; |x_0| / |x| where x_0 goes to 0 like a power of u, 1 where it
+stands still, else 2. STEP, POLE, NEAREST and THIRD are by log u in logarithmic lanes. From GROUPS on three rows a
+group: where the slope of log|x_0| was taken last, log|x_0| there, and the slope."""
 
-PATH, PHASE, POLISHED = range(3)
-"""Rows of `ids`: number of the path (-1: empty lane), phase, cycles spent polishing."""
+PATH, PHASE, POLISHED, LOGARITHMIC = range(4)
+"""Rows of `ids`: number of the path (-1: empty lane), phase, cycles spent polishing, 1 where steps are by log u."""
+
+_BRANCH = 2.5  # times u: a pole nearer than that is taken for a branch point at u = 0
 
 
 class Workspace(NamedTuple):
     """What one thread needs; the integers are offsets into `memory` (registers come first, at 0)."""
 
     memory: np.ndarray
-    state: np.ndarray  # (14 + 3 groups, LANES)
-    ids: np.ndarray  # (3, LANES)
+    state: np.ndarray  # (15 + 3 groups, LANES)
+    ids: np.ndarray  # (4, LANES)
     swaps: np.ndarray
     stride: int  # from one Taylor order of the registers to the next
     matrix: int
@@ -49,7 +53,7 @@ class Workspace(NamedTuple):
     point: int  # last accepted
     trial: int  # predicted, then corrected
     step: int
-    series: int  # Taylor coefficients 0..3 at the last accepted point, by -u
+    series: int  # Taylor coefficients 0..3 at the last accepted point, by -u or -log u
     base: int  # parameters at u = 0
     slope: int  # parameters at u = 1 minus those at u = 0; or the rates, where the parameters decay
     patch: int
@@ -72,7 +76,7 @@ def make_workspace(tape: Tape, decays: bool) -> Workspace:
     return Workspace(
         memory=memory,
         state=np.ones((GROUPS + 3 * tape.n_groups, LANES)),
-        ids=np.full((3, LANES), -1),
+        ids=np.full((4, LANES), -1),
         swaps=np.zeros(3 * n * LANES + 1, np.int64),
         stride=stride,
         matrix=matrix,
@@ -128,7 +132,8 @@ def fill_lane(
             memory[b], memory[b + LANES] = first[k].real - last[k].real, first[k].imag - last[k].imag
     work.ids[PATH, lane], work.ids[PHASE, lane], work.ids[POLISHED, lane] = path, STARTING, 0
     state[U, lane], state[TRIAL_U, lane], state[STEP, lane], state[NEWTON, lane] = 1.0, 1.0, 0.0, 1.0
-    state[DONE, lane], state[REJECTED, lane] = 0.0, 0.0
+    state[DONE, lane], state[REJECTED, lane], state[OUTWARD, lane] = 0.0, 0.0, 1.0
+    work.ids[LOGARITHMIC, lane] = 0
     for g in range(tape.n_groups):
         row = GROUPS + 3 * g
         state[row, lane], state[row + 1, lane], state[row + 2, lane] = 0.01, 1e300, 0.0
@@ -249,6 +254,33 @@ def measure_series(work: Workspace, tape: Tape) -> None:
         inverse_pole = blend(relevant, maximum(size / second, inverse_pole), inverse_pole)
     store(work.state, NEAREST * LANES, splat(1.0) / inverse_pole)
     store(work.state, THIRD * LANES, third / norm)
+
+
+@njit(**JIT)
+def turn_logarithmic(work: Workspace, tape: Tape, accepted: int, latest: float) -> None:
+    """Series by -log u instead of -u in the lanes that near a branch point at u = 0: there a path is a series in
+    u^(1/w), entire in log u, and steps are not bound by u. Asked anew of each accepted lane whose u is below `latest`.
+    """
+    n, memory, state, ids, turned = tape.n_coordinates, work.memory, work.state, work.ids, 0
+    for lane in range(LANES):
+        u = state[TRIAL_U, lane]
+        if (accepted >> lane) & 1 and u < latest:
+            now = 1 if u > 0.0 and state[NEAREST, lane] < (_BRANCH * u) ** 2 else 0
+            if now != ids[LOGARITHMIC, lane]:  # the last step in the new measure
+                h = state[STEP, lane]
+                state[STEP, lane], state[POLE, lane] = np.log1p(h / u) if now == 1 else u * np.expm1(h), 0.0
+            ids[LOGARITHMIC, lane] = now
+            turned |= now << lane
+    if turned == 0:
+        return
+    u, half, sixth = load(state, TRIAL_U * LANES), splat(0.5), splat(1.0 / 6.0)
+    for i in range(2 * n):
+        a, b = work.series + i * LANES, 2 * n * LANES
+        c1, c2, c3 = u * load(memory, a + b), u * u * load(memory, a + 2 * b), u * u * u * load(memory, a + 3 * b)
+        store(memory, a + b, blend(turned, c1, load(memory, a + b)))
+        store(memory, a + 2 * b, blend(turned, c2 - half * c1, load(memory, a + 2 * b)))
+        store(memory, a + 3 * b, blend(turned, c3 - c2 + sixth * c1, load(memory, a + 3 * b)))
+    measure_series(work, tape)
 
 
 @njit(**JIT)

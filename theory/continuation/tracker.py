@@ -21,10 +21,12 @@ from theory.continuation.steps import (
     DONE,
     FIRST,
     GROUPS,
+    LOGARITHMIC,
     MOVED,
     NEAREST,
     NEWTON,
     NORM,
+    OUTWARD,
     PATH,
     PHASE,
     POLE,
@@ -48,6 +50,7 @@ from theory.continuation.steps import (
     predict,
     renew_patch,
     set_parameters,
+    turn_logarithmic,
 )
 from theory.continuation.tape import Tape
 from theory.continuation.vectors import LANES
@@ -64,7 +67,6 @@ valuation of the homogenising coordinate, its size relative to the point."""
 
 _POLISH_LIMIT = 4  # cycles of two Newton steps at u = 0
 _NOISE = 1e-7  # Newton updates below that need not contract: so large is rounding at ill-conditioned points
-_SLOW = 1e-3  # |x_0| / |x| above that is small for no finite solution: infinity is decided later
 
 
 class Settings(NamedTuple):
@@ -78,9 +80,14 @@ class Settings(NamedTuple):
     largest_step: float = 0.2
     growth: float = 4.0  # of the step size, at most
     endgame: float = 1.0  # 1: watch for paths to infinity and stop at singular ends; 0: only track
-    singular_u: float = 1e-12  # below this a path that still takes small steps has a singular end
-    infinity_u: float = 1e-7  # infinity is decided below this only: finite paths of cyclic-7 look infinite until there
-    slow_u: float = 1e-9  # or below this, where |x_0| is not yet very small
+    branch_u: float = 1e-2  # below this a path that nears a branch point at u = 0 takes steps by log u
+    largest_log_step: float = 4.0
+    smallest_log_step: float = 0.02
+    singular_u: float = 1e-12  # below this a finite path that still nears a branch point has a singular end
+    infinity_u: float = 1e-7  # infinity is decided below this only: finite paths of cyclic-7 look infinite until there,
+    far_out: float = 1e-5  # and where |x_0| / |x| is below this: solutions up to its inverse look infinite until there;
+    stalled_u: float = 1e-9  # or below this, where rounding allows no further step;
+    deepest_u: float = 1e-17  # or below this
     smallest_valuation: float = 0.04
     max_steps: float = 2000.0
     smallest_step: float = 1e-12
@@ -109,7 +116,7 @@ def correct(work: Workspace, tape: Tape, settings: Settings) -> int:
 
 
 @njit(**JIT)
-def choose_step(state: np.ndarray, fresh: bool, settings: Settings, lane: int) -> None:
+def choose_step(state: np.ndarray, ids: np.ndarray, fresh: bool, settings: Settings, lane: int) -> None:
     """The next step size of a lane whose last step was accepted; fresh: there is no last step to learn from."""
     first = state[FIRST, lane]
     if first > 1e-6 or (first > 1e-8 and state[SECOND, lane] < 0.01 * first):  # else the second update is rounding
@@ -124,18 +131,22 @@ def choose_step(state: np.ndarray, fresh: bool, settings: Settings, lane: int) -
         if pole < state[POLE, lane]:
             ratio *= pole / state[POLE, lane]
         h = min(ratio * state[STEP, lane], settings.growth * state[STEP, lane], pole)
-    state[STEP, lane], state[POLE, lane] = min(h, settings.largest_step), pole
+    largest = settings.largest_step if ids[LOGARITHMIC, lane] == 0 else settings.largest_log_step
+    state[STEP, lane], state[POLE, lane] = min(h, largest), pole
 
 
 @njit(**JIT)
 def heads_to_infinity(work: Workspace, tape: Tape, settings: Settings, lane: int) -> bool:
-    """Whether a homogenising coordinate goes to 0 like a positive power of u.
+    """Whether a homogenising coordinate goes to 0 like a positive power of u, and has done so for long enough.
 
+    A large finite solution looks infinite until |x_0| / |x| comes near its limit, however small u is by then. OUTWARD
+    keeps where |x_0| / |x| is; 1 if it stands still, 2 if it moves in another way than a power of u.
     Asked of two estimates that must agree: the local valuation u x_0'/x_0, itself settled, and the slope of log|x_0|
     over the last two decades of u. Source: B. Huber, J. Verschelde, Polyhedral end games, Numer. Algorithms 18 (1998).
     """
-    n, memory, state, u = tape.n_coordinates, work.memory, work.state, work.state[U, lane]
-    found = False
+    n, memory, state, ids, u = tape.n_coordinates, work.memory, work.state, work.ids, work.state[U, lane]
+    unit = u if ids[LOGARITHMIC, lane] == 0 else 1.0
+    outward, moves = 1.0, False
     for g in range(tape.n_groups):
         size = 0.0
         for i in range(n):
@@ -145,10 +156,12 @@ def heads_to_infinity(work: Workspace, tape: Tape, settings: Settings, lane: int
         i = n - tape.n_groups + g
         a, b = work.point + i * WIDTH + lane, work.series + (n + i) * WIDTH + lane
         z = complex(memory[a], memory[a + LANES])
-        w1 = -u * complex(memory[b], memory[b + LANES]) / z
+        w1 = -unit * complex(memory[b], memory[b + LANES]) / z
         b += n * WIDTH
-        w2 = 2 * u * u * complex(memory[b], memory[b + LANES]) / z
-        change = w1 + w2 - w1 * w1  # of the valuation, by log u
+        w2 = 2 * unit * unit * complex(memory[b], memory[b + LANES]) / z
+        change = w2 - w1 * w1  # of the valuation, by log u
+        if ids[LOGARITHMIC, lane] == 0:
+            change += w1
         relative = abs(z) / np.sqrt(size)
         row = GROUPS + 3 * g
         if u < 0.02 * state[row, lane]:
@@ -157,9 +170,11 @@ def heads_to_infinity(work: Workspace, tape: Tape, settings: Settings, lane: int
             state[row, lane], state[row + 1, lane] = u, relative
         slope = state[row + 2, lane]
         agree = abs(w1.real - slope) < 0.1 * slope and abs(change) < 0.1 * w1.real
-        late = u < settings.slow_u or (u < settings.infinity_u and relative < _SLOW)
-        found |= late and slope > settings.smallest_valuation and agree
-    return found
+        if slope > settings.smallest_valuation and agree:
+            outward = min(outward, relative)
+        moves |= abs(w1) > settings.smallest_valuation
+    state[OUTWARD, lane] = outward if outward < 1.0 or not moves else 2.0
+    return outward < 1.0 and (u < settings.deepest_u or (u < settings.infinity_u and outward < settings.far_out))
 
 
 @njit(**JIT)
@@ -176,9 +191,11 @@ def accept(state: np.ndarray, ids: np.ndarray, settings: Settings, lane: int) ->
     if u == 0.0:
         ids[PHASE, lane] = POLISHING
         return UNTRACKED
-    choose_step(state, ids[PHASE, lane] != TRACKING, settings, lane)
+    choose_step(state, ids, ids[PHASE, lane] != TRACKING, settings, lane)
     ids[PHASE, lane] = TRACKING
-    if settings.endgame != 0.0 and u < settings.singular_u and state[STEP, lane] < 0.9 * u:
+    deepest = settings.singular_u if state[OUTWARD, lane] == 1.0 else settings.deepest_u
+    branches = ids[LOGARITHMIC, lane] == 1 or state[STEP, lane] < 0.9 * u
+    if settings.endgame != 0.0 and u < deepest and branches:
         return STALLED
     return UNTRACKED
 
@@ -195,7 +212,8 @@ def reject(state: np.ndarray, ids: np.ndarray, settings: Settings, lane: int) ->
     shrink = np.sqrt(np.sqrt(settings.predictor_error / (state[FIRST, lane] + 1e-30)))
     state[STEP, lane] *= min(0.5, max(0.2, shrink))
     if not state[STEP, lane] > 0.0:
-        state[STEP, lane] = 0.1 * (state[U, lane] - state[TRIAL_U, lane])
+        u, trial = state[U, lane], state[TRIAL_U, lane]
+        state[STEP, lane] = 0.1 * (u - trial) if ids[LOGARITHMIC, lane] == 0 else 0.1 * np.log(u / trial)
     return UNTRACKED
 
 
@@ -204,10 +222,15 @@ def plan(state: np.ndarray, ids: np.ndarray, settings: Settings, lane: int) -> i
     """Where the lane's next trial point lies; the path's status if its steps have become too small or too many."""
     u = state[U, lane]
     if ids[PHASE, lane] == TRACKING:
-        if state[STEP, lane] < settings.smallest_step:
+        logarithmic = ids[LOGARITHMIC, lane] == 1
+        step = state[STEP, lane] * u if logarithmic else state[STEP, lane]
+        if step < min(settings.smallest_step, settings.smallest_log_step * u):
             return STALLED if u < 0.05 else LOST
         if state[DONE, lane] + state[REJECTED, lane] > settings.max_steps:
             return LOST
+        if logarithmic:
+            state[TRIAL_U, lane] = u * np.exp(-state[STEP, lane])
+            return UNTRACKED
         if state[STEP, lane] >= 0.98 * u:
             state[STEP, lane] = u
         state[TRIAL_U, lane] = u - state[STEP, lane]
@@ -270,6 +293,8 @@ def track_lanes(
         accepted = correct(work, tape, settings)
         expand(work, tape, accepted)
         measure_series(work, tape)
+        if settings.endgame != 0.0 and not decays:
+            turn_logarithmic(work, tape, accepted, settings.branch_u)
         for lane in range(LANES):
             if ids[PATH, lane] < 0:
                 continue
@@ -285,6 +310,8 @@ def track_lanes(
                 status = reject(state, ids, settings, lane)
             if status == UNTRACKED:
                 status = plan(state, ids, settings, lane)
+            if status == STALLED and 0.0 < state[U, lane] < settings.stalled_u and state[OUTWARD, lane] < 1.0:
+                status = AT_INFINITY
             if status != UNTRACKED:
                 finish(work, tape, lane, status, ends, info)
                 active, shared[1] = active - 1, shared[1] + 1
@@ -369,7 +396,7 @@ def track(
 
     def report(done: int) -> None:
         if progress is not None:
-            progress(before + done, count, f"paths, {int((info[:, STATUS] == REACHED).sum())} finite")
+            progress(before + done, count, f"{int((info[:, STATUS] == REACHED).sum())} finite ends")
 
     _in_threads(work, left[:at_most], threads, report if progress is not None else None)
     return ends
