@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import textwrap
+import time
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import click
 if TYPE_CHECKING:
     from theory.activations import PolynomialActivation
     from theory.claims.claim import Claim
+    from theory.continuation.solutions import SolutionSet
     from theory.networks import PolynomialNetwork
     from theory.root_counts import Bounds
     from theory.systems import PolynomialSystem
@@ -93,21 +95,42 @@ def bounds(
 @file_argument
 @click.option("--start", default="auto", show_default=True, help="Start system: auto, total-degree, ...")
 @click.option("--certify", is_flag=True, help="Prove the solutions by interval arithmetic.")
+@click.option("--checkpoint", metavar="PATH", help="Keep the state of the work in this file and go on from there.")
 @seeded
 @limited
 @as_json
-def solve(file: str, start: str, certify: bool, seed: int, max_paths: int | None, as_json: bool) -> None:
-    """All isolated solutions of the square system in FILE."""
+def solve(
+    file: str, start: str, certify: bool, checkpoint: str | None, seed: int, max_paths: int | None, as_json: bool
+) -> None:
+    """All isolated solutions of the square system in FILE.
+
+    Ctrl-C shows what has been found by then; the exit code is 130.
+    """
     system = _read_system(file)
     from theory.continuation.solve import solve as compute
 
     with _Progress("paths") as progress:
-        result = compute(system, start=start, seed=seed, certify=certify, max_paths=max_paths, progress=progress)
+        result = compute(
+            system,
+            start=start,
+            seed=seed,
+            certify=certify,
+            max_paths=max_paths,
+            progress=progress,
+            checkpoint=checkpoint,
+        )
     if as_json:
         click.echo(result.to_json())
-        return
+    else:
+        _solutions(result)
+    if result.partial:
+        _fail(result.notes[0], 130)
+
+
+def _solutions(result: "SolutionSet") -> None:
+    """What `solve` found, as tables."""
     _show(_attributes(result.paths), False, "Paths")
-    columns = [*system.names, "residual", "multiplicity"]
+    columns = [*result.names, "residual", "multiplicity"]
     rows = [
         [*map(_number, point), f"{residual:.1e}", str(multiplicity)]
         for point, residual, multiplicity in zip(result.solutions, result.residual, result.multiplicity, strict=True)
@@ -343,13 +366,29 @@ class _Progress:
         if not sys.stderr.isatty():
             return
         if self._bar is None:
-            from rich.console import Console
-            from rich.progress import Progress
-
-            self._bar = Progress(console=Console(stderr=True), transient=True)
-            self._task = self._bar.add_task(self._what, total=total)
+            self._bar = _bar()
+            self._task = self._bar.add_task(self._what, total=total, rate="")
+            self._begun, self._before = time.monotonic(), done
             self._bar.start()
-        self._bar.update(self._task, completed=done, total=total, description=f"{self._what}: {text}")
+        rate = (done - self._before) / max(time.monotonic() - self._begun, 1e-3)
+        shown = f"{rate:.0f}/s" if rate >= 10 else ""
+        self._bar.update(self._task, completed=done, total=total, description=f"{self._what}: {text}", rate=shown)
+
+
+def _bar() -> Any:
+    """What is done, of how much, how fast, and the time left."""
+    from rich import progress
+    from rich.console import Console
+
+    return progress.Progress(
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TextColumn("{task.fields[rate]}"),
+        progress.TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -183,7 +183,7 @@ def zero_set(
         if progress is not None:
             progress(done, len(squares), f"dimension {k}")
         slices = random_slices(k, n, rng)
-        solutions = solve(with_slices(square, slices), seed=seed)
+        solutions = solve(with_slices(square, slices), seed=seed, on_interrupt="raise")
         tracked += solutions.paths.tracked
         residuals = relative_residual(system, solutions.solutions)
         closest = min(closest, residuals.min(initial=math.inf))

@@ -63,7 +63,7 @@ def isolated_zeros(widths: Sequence[int], degree: int, n_data: int, seed: int) -
     network = PolynomialNetwork(widths, monomial(degree), bias=(True, False))
     columns = [rng.choice(np.arange(1, 17), n_data, replace=False) / 8 for _ in range(widths[0] + 1)]
     system = network.interpolation_system(np.stack(columns[1:], axis=1), columns[0]).slice(seed)
-    found = solve(system, seed=seed)
+    found = solve(system, seed=seed, on_interrupt="raise")
     return int(found.multiplicity.sum()), found.paths.failed
 
 

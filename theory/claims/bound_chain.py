@@ -82,7 +82,7 @@ def observed(instance: Instance, seed: int) -> dict[str, int]:
 
     "unclear": zeros with a coordinate that is neither 0 nor clear of it
     """
-    found = solve(system(instance, seed), seed=seed)
+    found = solve(system(instance, seed), seed=seed, on_interrupt="raise")
     least = np.abs(found.solutions).min(axis=1, initial=np.inf)
     return {
         "torus": int(found.multiplicity[least >= CLEAR].sum()),

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from theory.continuation import sift
+from theory.continuation.checkpoint import restore, save, track_and_save
 from theory.continuation.endgame import cauchy, condition_at_end, parameters_at
 from theory.continuation.homotopy import Homotopy, Reduced
 from theory.continuation.solutions import PathCount, SolutionSet
@@ -19,6 +21,7 @@ from theory.continuation.tracker import (
     PIVOTS,
     REACHED,
     STALLED,
+    UNTRACKED,
     Ends,
     Progress,
     Settings,
@@ -85,16 +88,41 @@ class Outcome:
     points: np.ndarray
 
 
-def follow(restart: Callable[[int], Homotopy], seed: int, progress: Progress | None = None) -> SolutionSet:
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C while paths were followed. found: the solutions at the end of the paths tracked until then."""
+
+    def __init__(self, found: SolutionSet) -> None:
+        super().__init__("interrupted")
+        self.found = found
+
+
+def follow(
+    restart: Callable[[int], Homotopy], seed: int, progress: Progress | None = None, checkpoint: Path | None = None
+) -> SolutionSet:
     """Track all paths of the homotopy restart(seed) and sift their ends.
 
-    Suspicious sets are tracked again with tighter settings. Singular ends are tracked again by restart(seed + 1): those
-    of isolated solutions come back, those on curves and larger sets land elsewhere.
+    checkpoint: a file where the ends are kept while paths are tracked, and from which the same run goes on
+    Raises Interrupted on Ctrl-C, with the solutions known by then.
     """
     homotopy = restart(seed)
+    ends = Ends.unknown(homotopy.starts) if checkpoint is None else restore(checkpoint, homotopy, seed)
+    try:
+        if checkpoint is not None:
+            track_and_save(homotopy, ends, DEFAULT, progress, lambda e: save(checkpoint, homotopy, seed, e))
+        return _settled(restart, homotopy, ends, seed, progress)
+    except KeyboardInterrupt:
+        raise Interrupted(_partial(homotopy, ends, seed)) from None
+
+
+def _settled(
+    restart: Callable[[int], Homotopy], homotopy: Homotopy, ends: Ends, seed: int, progress: Progress | None
+) -> SolutionSet:
+    """Suspicious sets are tracked again with tighter settings. Singular ends are tracked again by restart(seed + 1):
+    those of isolated solutions come back, those on curves and larger sets land elsewhere.
+    """
     suspicious = ""
     for settings in _ATTEMPTS:
-        outcome = ends_of(homotopy, settings, progress)
+        outcome = ends_of(homotopy, settings, progress, ends if settings is DEFAULT else None)
         found = sift_ends(homotopy.reduced, outcome)
         suspicious = found.suspicion(homotopy.reduced.system)
         if not suspicious:
@@ -114,9 +142,23 @@ def follow(restart: Callable[[int], Homotopy], seed: int, progress: Progress | N
     return _solution_set(homotopy, found, seed, notes)
 
 
-def ends_of(homotopy: Homotopy, settings: Settings, progress: Progress | None) -> Outcome:
-    """Track all paths, lost ones again with tighter settings, and settle the rest by the endgame."""
-    ends = track(homotopy.tape, homotopy.starts, homotopy.parameters, settings=settings, progress=progress)
+def _partial(homotopy: Homotopy, ends: Ends, seed: int) -> SolutionSet:
+    """The regular solutions among the ends known so far; no endgame, nothing tracked again."""
+    found = sift_ends(homotopy.reduced, _settle(homotopy, ends, endgame=False))
+    untracked = int((ends.status == UNTRACKED).sum())
+    note = f"interrupted with {untracked} of {len(ends.status)} paths untracked: solutions may be missing"
+    whole = _solution_set(homotopy, found, seed, [note])
+    return replace(whole, paths=replace(whole.paths, untracked=untracked), partial=True)
+
+
+def ends_of(
+    homotopy: Homotopy, settings: Settings, progress: Progress | None = None, known: Ends | None = None
+) -> Outcome:
+    """Track all paths, lost ones again with tighter settings, and settle the rest by the endgame.
+
+    known: ends of paths that need not be tracked again; the others are added to them.
+    """
+    ends = track(homotopy.tape, homotopy.starts, homotopy.parameters, settings=settings, progress=progress, ends=known)
     if homotopy.complete:
         _detour(homotopy, ends, settings)
     for tighter in _ATTEMPTS[1:]:
@@ -147,7 +189,7 @@ def _detour(homotopy: Homotopy, ends: Ends, settings: Settings) -> None:
                     break
 
 
-def _settle(homotopy: Homotopy, ends: Ends) -> Outcome:
+def _settle(homotopy: Homotopy, ends: Ends, endgame: bool = True) -> Outcome:
     """Sort ends into finite, singular, infinite and failed."""
     status, info = ends.status, ends.info
     kind = np.full(len(status), FAILED)
@@ -161,7 +203,7 @@ def _settle(homotopy: Homotopy, ends: Ends) -> Outcome:
     kind[reached[~unclear]] = FINITE
     points = homotopy.affine(ends.points)
     doubtful = np.flatnonzero((kind == FAILED) & stopped)
-    if len(doubtful):
+    if len(doubtful) and endgame:
         settled = cauchy(homotopy, doubtful, ends)
         kind[doubtful[settled.infinite]] = INFINITE
         finite = np.isfinite(settled.error) & ~settled.infinite

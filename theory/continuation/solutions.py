@@ -19,6 +19,7 @@ class PathCount:
     Of the finite and singular ones these are no isolated solutions, so that the multiplicities sum up to the others:
     excess: off the full system, where more equations than unknowns were squared up by random combinations
     not_isolated: on a part of the zero set of positive dimension
+    Of the failed ones these were never tracked, since the work was interrupted: untracked
     """
 
     tracked: int
@@ -28,6 +29,7 @@ class PathCount:
     failed: int
     excess: int = 0
     not_isolated: int = 0
+    untracked: int = 0
 
     def __post_init__(self) -> None:
         if self.tracked != self.finite + self.at_infinity + self.singular + self.failed:
@@ -44,6 +46,7 @@ class SolutionSet:
     condition: (p,) relative error of the solution over that of the coefficients; inf where singular
     certified: (p,) whether interval arithmetic proved the solution, None where no proof was asked for
     start: which start system was used, and why; notes: what the user should know, sentences; seed: reproduces this
+    partial: the work was interrupted, solutions may be missing
     """
 
     names: tuple[str, ...]
@@ -59,6 +62,7 @@ class SolutionSet:
     seed: int = 0
     certified: np.ndarray | None = None
     notes: tuple[str, ...] = field(default=())
+    partial: bool = False
 
     def __len__(self) -> int:
         return len(self.solutions)
@@ -71,7 +75,8 @@ class SolutionSet:
     def __repr__(self) -> str:
         singular = int(self.singular.sum())
         return (
-            f"SolutionSet({len(self)} solutions, {len(self.real)} real, {singular} singular; "
+            f"SolutionSet({'partial: ' if self.partial else ''}{len(self)} solutions, {len(self.real)} real, "
+            f"{singular} singular; "
             f"{self.paths.tracked} paths: {self.paths.finite} finite, {self.paths.singular} to singular points, "
             f"{self.paths.at_infinity} to infinity, {self.paths.failed} failed)"
         )
@@ -93,6 +98,7 @@ class SolutionSet:
             "seed": self.seed,
             "certified": None if self.certified is None else self.certified.tolist(),
             "notes": list(self.notes),
+            "partial": self.partial,
         }
 
     def to_json(self) -> str:
@@ -120,6 +126,7 @@ class SolutionSet:
                 seed=data["seed"],
                 certified=None if data["certified"] is None else np.array(data["certified"], dtype=bool),
                 notes=tuple(data["notes"]),
+                partial=data["partial"],
             )
         except (KeyError, TypeError, json.JSONDecodeError) as error:
             raise ValueError(f"this is no solution set as to_json writes it: {error!r}") from None

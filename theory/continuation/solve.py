@@ -2,13 +2,14 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from theory.continuation import sift
 from theory.continuation.choice import choose
-from theory.continuation.follow import SOLVED, follow
+from theory.continuation.follow import SOLVED, Interrupted, follow
 from theory.continuation.homotopy import InconsistentError, Reduced, UnderdeterminedError, reduce
 from theory.continuation.solutions import PathCount, SolutionSet
 from theory.continuation.start import TooManyPathsError
@@ -21,6 +22,7 @@ MAX_PATHS = 200_000
 MONODROMY_FROM = 2_000  # total-degree paths of a network's system from which on loops are cheaper, as a rule
 STARTS = ("auto", "total-degree", "multihomogeneous", "polyhedral", "monodromy")
 BACKENDS = ("native", "phcpy")
+INTERRUPTS = ("return", "raise")
 
 
 def solve(
@@ -31,6 +33,8 @@ def solve(
     certify: bool = False,
     max_paths: int | None = None,
     progress: Progress | None = None,
+    checkpoint: str | Path | None = None,
+    on_interrupt: str = "return",
 ) -> SolutionSet:
     """All isolated solutions of a system in C^n, each once, with multiplicity; every path is accounted for.
 
@@ -43,28 +47,46 @@ def solve(
     certify: prove each regular solution by interval arithmetic; the outcome is in `certified`
     max_paths: refuse, before starting, to track more paths than this (200,000 by default)
     progress: called as progress(done, total, text)
+    checkpoint: a file where the ends of paths are kept while they are tracked; the same call goes on from there
+    on_interrupt: "return": Ctrl-C while paths are tracked ends the work, and the answer has what was found by then
+        (`partial` is True, `paths.untracked` counts the rest); "raise": KeyboardInterrupt as usual
 
     With as many equations as unknowns all isolated solutions are found with probability 1 over the seed. With more,
     random combinations are solved and points off the full system dropped. The same seed gives the same answer, bit for
     bit, whatever the number of threads.
 
     Raises UnderdeterminedError (fewer independent equations than unknowns), TooManyPathsError, ValueError for an
-    unknown start or backend or a start that does not apply, BackendError where phcpy is missing.
+    unknown start or backend or a start that does not apply, BackendError where phcpy is missing, CheckpointError for
+    the checkpoint of another run.
     Source: A. Sommese, C. Wampler, The numerical solution of systems of polynomials arising in engineering and science
     (2005).
     """
-    _check(system, start, backend, seed, max_paths)
+    _check(system, start, backend, seed, max_paths, on_interrupt)
     if backend == "phcpy":
         from theory.continuation import phcpy_backend
 
+        if checkpoint is not None:
+            raise ValueError('checkpoint needs backend="native": PHCpack keeps its paths to itself')
         found = phcpy_backend.solve(system, int(seed))
     else:
-        found = _solve_natively(system, start, int(seed), MAX_PATHS if max_paths is None else max_paths, progress)
+        file = None if checkpoint is None else Path(checkpoint)
+        most = MAX_PATHS if max_paths is None else max_paths
+        try:
+            found = _solve_natively(system, start, int(seed), most, progress, file)
+        except Interrupted as stopped:
+            if on_interrupt == "raise":
+                raise
+            return stopped.found
     return _certified(system, found) if certify else found
 
 
 def _solve_natively(
-    system: PolynomialSystem, start: str, seed: int, max_paths: int, progress: Progress | None
+    system: PolynomialSystem,
+    start: str,
+    seed: int,
+    max_paths: int,
+    progress: Progress | None,
+    checkpoint: Path | None,
 ) -> SolutionSet:
     try:
         reduced = reduce(system)
@@ -75,12 +97,17 @@ def _solve_natively(
     if _wants_monodromy(reduced, start, max_paths):
         from theory.continuation import families  # which follows its paths with this module
 
+        if checkpoint is not None:
+            raise ValueError(
+                "checkpoint keeps the ends of paths, and monodromy finds zeros in loops: choose another start, such as "
+                'start="total-degree"'
+            )
         try:
             return families.solve_system(system, seed, progress)
         except families.MonodromyError:
             if start == "monodromy":
                 raise
-    return follow(choose(reduced, start, seed, max_paths, progress), seed, progress)
+    return follow(choose(reduced, start, seed, max_paths, progress), seed, progress, checkpoint)
 
 
 def _wants_monodromy(reduced: Reduced, start: str, max_paths: int) -> bool:
@@ -101,10 +128,11 @@ def _certified(system: PolynomialSystem, found: SolutionSet) -> SolutionSet:
     return replace(found, certified=certify(system, found.solutions).certified)
 
 
-def _check(system: Any, start: str, backend: str, seed: Any, max_paths: Any) -> None:
+def _check(system: Any, start: str, backend: str, seed: Any, max_paths: Any, on_interrupt: str) -> None:
     if not isinstance(system, PolynomialSystem):
         raise TypeError(f"solve needs a PolynomialSystem, got {type(system).__name__}")
-    for value, known, what in ((start, STARTS, "start"), (backend, BACKENDS, "backend")):
+    choices = ((start, STARTS, "start"), (backend, BACKENDS, "backend"), (on_interrupt, INTERRUPTS, "on_interrupt"))
+    for value, known, what in choices:
         if value not in known:
             raise ValueError(f"{what} must be one of {', '.join(map(repr, known))}, got {value!r}")
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:

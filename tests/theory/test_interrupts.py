@@ -1,0 +1,123 @@
+"""Ctrl-C and checkpoints: a run that is stopped keeps what it has, and goes on later to the very same answer."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import theory as th
+from tests.known_systems import katsura, names
+from theory.continuation.checkpoint import CheckpointError
+
+ROOT = Path(__file__).resolve().parents[2]
+STOPPED = """
+import os, signal, sys
+import theory as th
+
+def stop(done, total, text):
+    if 0 < done < total:
+        os.kill(os.getpid(), signal.SIGINT)
+
+system = th.PolynomialSystem.parse(open(sys.argv[1]).read())
+print(th.solve(system, start="total-degree", progress=stop, checkpoint=sys.argv[2] or None).to_json())
+"""
+
+
+def katsura_system(n):
+    polynomials = katsura(n)
+    return th.PolynomialSystem.from_polynomials(polynomials, names(polynomials[0].n_variables))
+
+
+def python(*arguments):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+    )
+
+
+def test_an_interrupted_solve_returns_what_it_has_and_goes_on_from_its_file(tmp_path):
+    system = katsura_system(12)
+    file, checkpoint = tmp_path / "katsura-12", tmp_path / "checkpoint"
+    file.write_text(system.to_text())
+    answer, error = python("-c", STOPPED, file, checkpoint).communicate(timeout=120)
+    stopped = th.SolutionSet.from_json(answer)
+    assert not error
+    assert stopped.partial
+    assert 0 < len(stopped) < 4096
+    assert stopped.paths.tracked == 4096 == stopped.paths.finite + stopped.paths.failed
+    assert stopped.paths.failed == stopped.paths.untracked
+    assert stopped.residual.max() < 1e-12
+    known = np.load(checkpoint)["info"][:, 0] >= 0
+    assert known.sum() == stopped.paths.finite
+    resumed = th.solve(system, start="total-degree", checkpoint=checkpoint)
+    whole = th.solve(system, start="total-degree")
+    assert not resumed.partial
+    assert len(resumed) == 4096
+    assert (resumed.solutions == whole.solutions).all()
+    rows = {tuple(row) for row in whole.solutions.tolist()}
+    assert {tuple(row) for row in stopped.solutions[~stopped.is_real].tolist()} <= rows
+
+
+def test_ctrl_c_on_the_command_line_shows_what_was_found_and_exits_130(tmp_path):
+    file, checkpoint = tmp_path / "katsura-17", tmp_path / "checkpoint"
+    file.write_text(katsura_system(17).to_text())
+    process = python("-m", "theory", "solve", file, "--json", "--checkpoint", checkpoint, "--start", "total-degree")
+    deadline = time.monotonic() + 60
+    while not checkpoint.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    answer, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    found = json.loads(answer)
+    assert found["partial"]
+    assert found["paths"]["tracked"] == 2**17
+    assert found["paths"]["untracked"] > 0
+    assert len(error.strip().splitlines()) == 1
+    assert "interrupted with" in error
+
+
+def test_a_checkpoint_serves_only_the_run_that_wrote_it(tmp_path):
+    path, system = tmp_path / "checkpoint", katsura_system(3)
+    first = th.solve(system, start="total-degree", checkpoint=path)
+    again = th.solve(system, start="total-degree", checkpoint=path)
+    assert (first.solutions == again.solutions).all()
+    with pytest.raises(CheckpointError, match="seed 0 there, 1 here"):
+        th.solve(system, start="total-degree", seed=1, checkpoint=path)
+    with pytest.raises(CheckpointError, match="paths 8 there, 16 here"):
+        th.solve(katsura_system(4), start="total-degree", checkpoint=path)
+    other = th.PolynomialSystem.parse(system.to_text().replace("- 1;", "- 2;"))
+    with pytest.raises(CheckpointError, match="other coefficients"):
+        th.solve(other, start="total-degree", checkpoint=path)
+    path.write_text("something else")
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        th.solve(system, start="total-degree", checkpoint=path)
+
+
+def test_what_keeps_no_ends_refuses_a_checkpoint(tmp_path):
+    net = th.PolynomialNetwork((1, 2, 1), th.monomial(2), bias=(True, False))
+    system = net.interpolation_system([[0.3], [-1.2], [2.0]], [1.0, 0.5, -0.7]).slice(0)
+    with pytest.raises(ValueError, match="monodromy"):
+        th.solve(system, start="monodromy", checkpoint=tmp_path / "file")
+    with pytest.raises(ValueError, match="native"):
+        th.solve(system, backend="phcpy", checkpoint=tmp_path / "file")
+
+
+def test_those_who_need_the_whole_set_get_the_interrupt():
+    def stop(done, total, text):
+        if 0 < done < total:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        th.solve(katsura_system(12), start="total-degree", progress=stop, on_interrupt="raise")
