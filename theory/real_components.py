@@ -2,19 +2,20 @@
 
 Routing function: 1 / (1 + |x - c|^2) for a random real centre c. Its critical points on the zero set V are those of
 the squared distance to c, it has one on every component (the nearest point), and it goes to 0 at infinity, so that
-unbounded components need no special care. Components are born at the minima of the distance and joined at its saddles of
-index 1 only. So let every other critical point climb (the distance descend) along its unstable directions: two minima lie
-on one component exactly where a chain of such paths joins them.
+unbounded components need no special care. Components are born at minima of the distance and joined at its saddles of
+index 1 only. So descend from every critical point that is no minimum, both ways along the steepest unstable direction:
+two minima lie on one component exactly where a chain of such paths joins them.
 
 Proven: each critical point that is used is an exact real zero near the printed one, distinct from the others, V is a
 manifold around it, and it is nondegenerate (a regular zero of the Lagrange equations, by interval arithmetic).
-Numerical: that there are no other ones (probability 1 over the start system and the centre, as long as no path is lost;
-the answer is refused where one is, or where a descent ends at an unknown point), the signs of the eigenvalues that make
+Numerical: that there are no others (probability 1 over the start system and the centre, as long as no path is lost; so
+two centres must agree on the number of complex critical points and on the Euler characteristics of the components, and
+descents from real points found by other means must not end at unknown points), the signs of the eigenvalues that make
 the index, the absence of real singular points, and the descents, whose steps are held so short that the tangent space
 hardly turns.
 Source: H. Hong, J. Rohal, M. Safey El Din, E. Schost, Connectivity in semi-algebraic sets, arXiv:2011.02162;
-J. Cummings, J. Hauenstein, H. Hong, C. Smyth, Smooth connectivity in real algebraic varieties, 2024; points on every
-component by the distance: A. Seidenberg, Annals of Math. 60 (1954); index and joining: J. Milnor, Morse theory (1963).
+J. Cummings, J. Hauenstein, H. Hong, C. Smyth, Smooth connectivity in real algebraic varieties, arXiv:2405.18578; points
+on every component by the distance: A. Seidenberg, Annals of Math. 60 (1954); J. Milnor, Morse theory (1963), section 3.
 """
 
 from dataclasses import dataclass
@@ -28,16 +29,20 @@ from theory.continuation.certify import Certificates, certify
 from theory.continuation.polyhedral import PolyhedralError
 from theory.continuation.sift import conjugate_partners
 from theory.continuation.solutions import SolutionSet
-from theory.continuation.solve import solve
+from theory.continuation.solve import TooManyPathsError, solve
 from theory.polynomials import Polynomial
 from theory.systems import PolynomialSystem
-from theory.zero_sets import Progress, ZeroSet, zero_set
+from theory.zero_sets import Progress, ZeroSet, some_real_points, zero_set
 
-STARTS = ("auto", "polyhedral", "total-degree", "polyhedral")  # each with another centre, while paths are lost
+# each with another centre, until two agree; groups of unknowns cope best with multipliers of another size
+STARTS = ("multihomogeneous", "polyhedral", "auto", "multihomogeneous", "polyhedral", "auto")
+PROBES = 4  # real points found by other means, from which the descent must end at critical points that are known
 NEARLY_REAL = 1e-3  # |imaginary part| relative to 1 + size below which a point must be proved to be real or not
-TURN = 0.1  # relative change of the Jacobian that a step may make
+REAL = 1e-8  # the same for singular points, which cannot be proved: below it they count as real
+TURN = 0.25  # relative change of the Jacobian that a step may make
+EXACT = 1e-12  # relative distance from the zero set that points on it may have
 CLOSE = 1e-5  # relative distance at which a descent has arrived
-MAX_STEPS = 20_000
+MAX_STEPS = 5_000
 
 
 class SingularSetError(ValueError):
@@ -77,10 +82,9 @@ class RealComponent:
 def of_zero_set(zeros: ZeroSet, max_paths: int | None = None, progress: Progress | None = None) -> list[RealComponent]:
     """The connected components of the real points of a zero set; empty where there are none.
 
-    The zero set must be one of m real equations in n unknowns, of dimension n - m, whose Jacobian has rank m at every
-    real zero. Raises SingularSetError (a ValueError) where it has not, or where that cannot be told, ValueError for
-    equations that are not real or more than the codimension, UndecidedError where the numerics fail, and
-    TooManyPathsError.
+    The zero set must be that of m real equations in n unknowns whose Jacobian has rank m at every real zero. Raises
+    SingularSetError (a ValueError) where it has not or where that cannot be told, ValueError for equations that are not
+    real, UndecidedError (a ValueError) where the numerics fail, and TooManyPathsError.
     """
     system = zeros.system
     m, n = system.n_equations, system.n_unknowns
@@ -88,13 +92,12 @@ def of_zero_set(zeros: ZeroSet, max_paths: int | None = None, progress: Progress
         raise ValueError("real components need a system with real coefficients, this one has complex ones")
     if zeros.is_empty:
         return []
-    if m > n - zeros.dimension and max(c.multiplicity for c in zeros.components) == 1 and m > n:
-        raise ValueError(f"real components need as many equations as the codimension, got {m} in {n} unknowns")
     odd = [c for c in zeros.components if c.multiplicity > 1 or c.dimension != n - m]
     if odd:
         raise SingularSetError(
-            f"real components need {m} equations of rank {m} all over the zero set, but it has a component of dimension "
-            f"{odd[0].dimension} and multiplicity {odd[0].multiplicity} in {n} unknowns: its pieces are not counted"
+            f"real components need independent equations, {m} of them in {n} unknowns a zero set of dimension {n - m} "
+            f"without multiplicities, but it has a component of dimension {odd[0].dimension} and multiplicity "
+            f"{odd[0].multiplicity}: its pieces are not counted"
         )
     if m == n:
         return _isolated(zeros)
@@ -152,10 +155,12 @@ def _require_smooth(system: PolynomialSystem, seed: int, max_paths: int | None, 
             f"the complex zero set is singular along a set of dimension up to {singular.dimension}; whether that has "
             "real points is not decided, so the real components are not counted"
         )
-    for point in singular.points[:, : system.n_unknowns]:
-        if np.max(np.abs(point.imag)) < NEARLY_REAL * (1 + np.max(np.abs(point))):
+    for component in singular.components:
+        point = component.points[0, : system.n_unknowns]
+        error = REAL if component.multiplicity == 1 else NEARLY_REAL  # of multiple points only few digits are known
+        if np.max(np.abs(point.imag)) < error * (1 + np.max(np.abs(point))):
             raise SingularSetError(
-                f"the real zero set is singular near ({', '.join(f'{v:.6g}' for v in point.real)}): "
+                f"the real zero set is singular near ({', '.join(f'{v:.4g}' for v in point.real + 0.0)}): "
                 "its connected components are not counted"
             )
 
@@ -163,11 +168,16 @@ def _require_smooth(system: PolynomialSystem, seed: int, max_paths: int | None, 
 # ---- critical points
 
 
-def lagrange_system(system: PolynomialSystem, centre: tuple[Fraction, ...]) -> PolynomialSystem:
-    """F(x) = 0, x - c = J(x)^T l in the n + m unknowns (x, l): critical points of |x - c|^2 / 2 where J has rank m."""
+def lagrange_system(
+    system: PolynomialSystem, centre: tuple[Fraction, ...], sizes: tuple[Fraction, ...]
+) -> PolynomialSystem:
+    """F(x) = 0, x - c = J(x)^T (l / sizes) in the n + m unknowns (x, l), for sizes (m,) of the gradients of F.
+
+    Its regular zeros are the nondegenerate critical points of |x - c|^2 / 2 at which J has rank m.
+    """
     m, n = system.n_equations, system.n_unknowns
     total = n + m
-    multipliers = [Polynomial.variable(n + i, total) for i in range(m)]
+    multipliers = [Polynomial.variable(n + i, total) * (1 / size) for i, size in enumerate(sizes)]
     equations = [_extended(p, total) for p in system.polynomials]
     for j, c in enumerate(centre):
         equations.append(Polynomial.variable(j, total) - c - _combined(system.polynomials, multipliers, j))
@@ -201,17 +211,38 @@ def _random_centre(n: int, rng: np.random.Generator) -> tuple[Fraction, ...]:
 def _pieces(
     system: PolynomialSystem, seed: int, max_paths: int | None, progress: Progress | None
 ) -> list[RealComponent]:
-    reason = ""
+    """The components for the first centre that another one confirms."""
+    probes = some_real_points(system, PROBES, np.random.default_rng([seed, 5]))
+    seen: dict[tuple[int, ...], list[RealComponent]] = {}
+    failure: ValueError = UndecidedError("no two centres agree")
     for attempt, start in enumerate(STARTS):
         centre = _random_centre(system.n_unknowns, np.random.default_rng([seed, 4, attempt]))
+        lagrange = lagrange_system(system, centre, _sizes(system, probes))
+        if 1 in lagrange.degrees:
+            start = "auto"  # others do not eliminate affine equations
         try:
-            solutions = solve(
-                lagrange_system(system, centre), start, seed=seed + attempt, max_paths=max_paths, progress=progress
-            )
-            return _joined(system, centre, _proved(lagrange_system(system, centre), solutions))
-        except (UndecidedError, PolyhedralError) as error:
-            reason = str(error)
-    raise UndecidedError(f"the real components were not counted: for {len(STARTS)} random centres, at last, {reason}")
+            solutions = solve(lagrange, start, seed=seed + attempt, max_paths=max_paths, progress=progress)
+            pieces = _joined(system, centre, _proved(lagrange, solutions), probes)
+        except (UndecidedError, PolyhedralError, TooManyPathsError) as error:
+            failure = error
+            continue
+        signature = (len(solutions), *sorted(piece.euler_characteristic for piece in pieces))
+        if signature in seen:
+            return seen[signature]
+        seen[signature] = pieces
+    if isinstance(failure, TooManyPathsError):
+        raise failure
+    raise UndecidedError(
+        f"the real components were not counted: no two of {len(STARTS)} random centres agree on them, at last {failure}"
+    )
+
+
+def _sizes(system: PolynomialSystem, points: np.ndarray) -> tuple[Fraction, ...]:
+    """The powers of 2 nearest to the usual length of each gradient at the points (p, n); 1 without points."""
+    if not len(points):
+        return (Fraction(1),) * system.n_equations
+    lengths = np.median(np.linalg.norm(system.jacobian(points), axis=2), axis=0)
+    return tuple(Fraction(2) ** round(np.log2(max(length, 1e-9))) for length in lengths)
 
 
 def _proved(lagrange: PolynomialSystem, found: SolutionSet) -> Certificates:
@@ -247,21 +278,27 @@ def _certificate(proofs: Certificates, rows: np.ndarray) -> str:
 # ---- joining them
 
 
-def _joined(system: PolynomialSystem, centre: tuple[Fraction, ...], proofs: Certificates) -> list[RealComponent]:
-    """Descend from every critical point that is no minimum; the connected parts of the graph are the components."""
+def _joined(
+    system: PolynomialSystem, centre: tuple[Fraction, ...], proofs: Certificates, probes: np.ndarray
+) -> list[RealComponent]:
+    """Descend from every critical point that is no minimum; the connected parts of the graph are the components.
+
+    Raises UndecidedError where a descent, also one from the probes (p, n), ends elsewhere than in a known point.
+    """
     points = np.ascontiguousarray(proofs.points[:, : system.n_unknowns].real)
     slope = Slope(system, np.array([float(c) for c in centre]))
+    for probe in probes:
+        slope.descend(probe, points)
     frames = [slope.frame(point) for point in points]
     indices = np.array([int(np.sum(frame.eigenvalues < 0)) for frame in frames], dtype=int)
     edges = []
-    for k, frame in enumerate(frames):
-        directions = frame.axes[:, :1].T if indices[k] else []  # the steepest descent
-        for direction in directions:
-            ends = [slope.descend(slope.leave(points[k], sign * direction), points) for sign in (1, -1)]
-            edges += [(k, end) for end in ends]
+    for k in np.flatnonzero(indices):
+        steepest = frames[k].axes[:, 0]
+        edges += [(k, slope.descend(slope.leave(points[k], way * steepest), points)) for way in (1, -1)]
     count = len(points)
     start, end = np.array(edges, dtype=int).reshape(-1, 2).T
-    _, labels = connected_components(coo_array((np.ones(len(edges)), (start, end)), shape=(count, count)), False)
+    graph = coo_array((np.ones(len(edges)), (start, end)), shape=(count, count))
+    _, labels = connected_components(graph, directed=False)
     distance = np.linalg.norm(points - slope.centre, axis=1)
     pieces = [np.flatnonzero(labels == label) for label in np.unique(labels)] if count else []
     pieces = sorted((piece[np.argsort(distance[piece])] for piece in pieces), key=lambda piece: distance[piece[0]])
@@ -313,19 +350,21 @@ class Slope:
         y = x + step
         if np.linalg.norm(frame.inverse @ (self.system.jacobian(y) - frame.jacobian), 2) > TURN:
             return None
-        for _ in range(8):
+        for _ in range(40):  # the error falls by about TURN each time
             correction = frame.inverse @ self.system.evaluate(y)
             y = y - correction
-            if np.linalg.norm(correction) <= 1e-14 * (1 + np.linalg.norm(y)):
+            if np.linalg.norm(correction) <= EXACT * (1 + np.linalg.norm(y)):
                 break
-        far = np.linalg.norm(y - x - step) > TURN * np.linalg.norm(step) + 1e-12 * (1 + np.linalg.norm(y))
+        else:
+            return None
+        far = np.linalg.norm(y - x - step) > TURN * np.linalg.norm(step) + 10 * EXACT * (1 + np.linalg.norm(y))
         turned = np.linalg.norm(frame.inverse @ (self.system.jacobian(y) - frame.jacobian), 2) > TURN
         return None if far or turned else y
 
     def leave(self, saddle: np.ndarray, direction: np.ndarray) -> np.ndarray:
         """A point further down from a critical point, in an unstable direction of length 1."""
         frame = self.frame(saddle)
-        length = 0.1 * (1 + np.linalg.norm(saddle))
+        length = 0.1 * (1 + float(np.linalg.norm(saddle)))
         for _ in range(30):
             y = self.moved(saddle, frame, length * direction)
             if y is not None and self.height(y) < self.height(saddle):
@@ -339,7 +378,7 @@ class Slope:
         Newton steps with the eigenvalues' sizes, which lead down also where the Hessian is indefinite, cut to lengths
         that `moved` accepts.
         """
-        length = 0.1 * (1 + np.linalg.norm(x))
+        length = 0.1 * (1 + float(np.linalg.norm(x)))
         for _ in range(MAX_STEPS):
             frame = self.frame(x)
             newton = -frame.axes @ (frame.gradient / np.maximum(np.abs(frame.eigenvalues), 1e-8))
@@ -348,16 +387,14 @@ class Slope:
                 return self._arrived(x, known)
             y = self.moved(x, frame, newton * min(1.0, length / size))
             if y is not None and self.height(y) < self.height(x):
-                x, length = y, min(1.5 * length, 0.5 * (1 + np.linalg.norm(y)))
+                x, length = y, min(1.5 * length, 0.5 * (1 + float(np.linalg.norm(y))))
             else:
                 length = min(length, size) / 2
         raise UndecidedError(f"a descent took more than {MAX_STEPS} steps")
 
     def _arrived(self, x: np.ndarray, known: np.ndarray) -> int:
         distances = np.linalg.norm(known - x, axis=1)
-        nearest = int(np.argmin(distances))
-        if distances[nearest] > CLOSE * (1 + np.linalg.norm(x)):
-            raise UndecidedError(
-                f"a descent ended at a critical point that was not found, {distances[nearest]:.1e} from the nearest"
-            )
+        nearest = int(np.argmin(distances)) if len(known) else -1
+        if nearest < 0 or distances[nearest] > CLOSE * (1 + np.linalg.norm(x)):
+            raise UndecidedError("a descent ended at a critical point that had not been found")
         return nearest
