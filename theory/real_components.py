@@ -212,6 +212,9 @@ def _pieces(
     system: PolynomialSystem, seed: int, max_paths: int | None, progress: Progress | None
 ) -> list[RealComponent]:
     """The components for the first centre that another one confirms."""
+    system = PolynomialSystem.from_polynomials(
+        system.polynomials, system.names
+    )  # small networks: faster multiplied out
     probes = some_real_points(system, PROBES, np.random.default_rng([seed, 5]))
     seen: dict[tuple[int, ...], list[RealComponent]] = {}
     failure: ValueError = UndecidedError("no two centres agree")

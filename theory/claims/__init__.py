@@ -71,6 +71,7 @@ CLAIMS = {
     "bound-chain": "bound_chain",
     "real-zeros": "real_zeros",
     "zero-set-dimension": "zero_set_dimension",
+    "regions": "regions",
     "proposition-1": "proposition_1",
     "corollary-1": "corollary_1",
     "relu-approximation": "relu_approximation",
