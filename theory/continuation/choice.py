@@ -14,7 +14,7 @@ Restart = Callable[[int], Homotopy]
 
 SEARCH_FROM = 50  # total-degree paths from which on it pays to look for a start with fewer
 _TWICE = 1.2  # time of a polyhedral path, through the generic system, over that of a total-degree path
-_WORK_PER_PATH, _MOST_WORK = 1e4, 2e9  # multiplications spent on mixed cells, per total-degree path and at most
+_WORK_PER_PATH, _MOST_WORK = 1e4, 1e9  # multiplications spent on mixed cells, per total-degree path and at most
 _NETWORK_TERMS = 500  # terms of a multiplied-out network that take as long as the rest of a step
 
 
