@@ -10,6 +10,7 @@ from theory.continuation import sift
 from theory.continuation.checkpoint import restore, save, track_and_save
 from theory.continuation.endgame import cauchy, condition_at_end, parameters_at
 from theory.continuation.homotopy import Homotopy, Reduced
+from theory.continuation.isolation import is_isolated
 from theory.continuation.solutions import PathCount, SolutionSet
 from theory.continuation.tracker import AT_INFINITY as HEADED_OUT
 from theory.continuation.tracker import (
@@ -74,10 +75,23 @@ class Found:
 
     def isolated(self, other: "Found") -> "Found":
         """Without the singular points that another homotopy does not find again."""
-        keep = ~self.singular | sift.recurring(self.solutions, other.solutions[other.singular])
+        return self._keeping(~self.singular | sift.recurring(self.solutions, other.solutions[other.singular]))
+
+    def proven_isolated(self, system: PolynomialSystem) -> tuple["Found", int]:
+        """Without the singular points whose dual space outgrows all paths that may end there, such as embedded points
+        of curves, to which paths always come back; and the number of those for which that stays open.
+        """
+        paths = int(self.multiplicity[self.singular].sum()) + int((self.kind == FAILED).sum())
+        rows = np.flatnonzero(self.singular)
+        answers = [is_isolated(system, self.solutions[i], paths) for i in rows]
+        keep = np.ones(len(self.solutions), bool)
+        keep[rows] = [answer is not False for answer in answers]
+        return self._keeping(keep), answers.count(None)
+
+    def _keeping(self, keep: np.ndarray) -> "Found":
         names = ("solutions", "multiplicity", "singular", "is_real")
         rows = {name: getattr(self, name)[keep] for name in names}
-        return replace(self, **rows, not_isolated=int(self.multiplicity[~keep].sum()))
+        return replace(self, **rows, not_isolated=self.not_isolated + int(self.multiplicity[~keep].sum()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,12 +145,11 @@ def _settled(
     if found.singular.any():
         again = restart(seed + 1)
         other = sift_ends(again.reduced, ends_of(again, DEFAULT, None))
-        found = found.isolated(other)
+        found, doubtful = found.isolated(other).proven_isolated(homotopy.reduced.scaled)
+        if doubtful:
+            notes.append(f"whether {doubtful} of the singular solutions are isolated is not certain: see zero_set")
     if found.not_isolated:
-        more = "; the singular solutions may lie on it, too" if found.singular.any() else ""
-        notes.append(
-            f"{found.not_isolated} paths end on a part of the zero set of positive dimension: see zero_set{more}"
-        )
+        notes.append(f"{found.not_isolated} paths end on a part of the zero set of positive dimension: see zero_set")
     if found.singular.any() and homotopy.reduced.system.n_equations > homotopy.reduced.system.n_unknowns:
         notes.append("multiplicities are those of random combinations of the equations: upper bounds")
     return _solution_set(homotopy, found, seed, notes)

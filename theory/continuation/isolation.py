@@ -1,0 +1,86 @@
+"""Is a singular zero isolated? The growth of its dual space tells.
+
+The functionals of order k at a point, derivatives of order up to k there, that vanish on all multiples of the equations
+form a space of dimension h_k. At an isolated zero h_k grows until it is the multiplicity and stays there. At a point of
+a larger set it grows without end, so beyond the number of paths that end there, which no multiplicity exceeds.
+Source: D. Bates, J. Hauenstein, C. Peterson, A. Sommese, A numerical local dimension test for points on the solution
+set of a system of polynomial equations, SIAM J. Numer. Anal. 47 (2009); F. Macaulay, The algebraic theory of modular
+systems (1916).
+"""
+
+from collections.abc import Iterator
+from itertools import combinations_with_replacement
+from math import comb
+
+import numpy as np
+
+from theory.polynomials import Polynomial
+from theory.rank import numerical_rank
+from theory.systems import PolynomialSystem
+
+Exponents = tuple[int, ...]
+_MOST_COLUMNS = 1000  # of a Macaulay matrix: a second or two
+_NOISE = 1e-6  # relative error of Taylor coefficients at singular points, known to half the digits
+
+
+def is_isolated(system: PolynomialSystem, point: np.ndarray, paths: int) -> bool | None:
+    """Whether a zero (n,) at which so many paths end is isolated; None where rounding or size leave it open."""
+    before = 1
+    for order in range(1, paths + 2):
+        dimension = dual_dimension(system, point, order)
+        if dimension is None:
+            return None
+        if dimension > paths:
+            return False
+        if dimension == before:
+            return True
+        before = dimension
+    return None
+
+
+def dual_dimension(system: PolynomialSystem, point: np.ndarray, order: int) -> int | None:
+    """h_order at a zero (n,): the nullity of the Macaulay matrix; None where it is too large or its rank unclear."""
+    n = system.n_unknowns
+    if comb(n + order, order) > _MOST_COLUMNS:
+        return None
+    column = {e: k for k, e in enumerate(_monomials(n, order))}
+    equations = [_taylor(p, point, order) for p in system.polynomials]
+    rows = []
+    for shift in _monomials(n, order - 1):
+        for coefficients in equations:
+            row = np.zeros(len(column), complex)
+            for exponents, value in coefficients.items():
+                shifted = tuple(map(int.__add__, exponents, shift))
+                if sum(shifted) <= order:
+                    row[column[shifted]] = value
+            rows.append(row)
+    matrix = np.array(rows)
+    size = np.linalg.norm(matrix, axis=1)
+    decision = numerical_rank(matrix[size > _NOISE * size.max()] / size[size > _NOISE * size.max(), None], _NOISE)
+    return len(column) - decision.rank if decision.reliable or decision.rank == len(column) else None
+
+
+def _monomials(n: int, order: int) -> Iterator[Exponents]:
+    """All exponents of degree at most `order`."""
+    for degree in range(order + 1):
+        for chosen in combinations_with_replacement(range(n), degree):
+            yield tuple(chosen.count(k) for k in range(n))
+
+
+def _taylor(polynomial: Polynomial, point: np.ndarray, order: int) -> dict[Exponents, complex]:
+    """Coefficients of the polynomial in powers of (x - point), up to degree `order`; the constant is taken for 0."""
+    total: dict[Exponents, complex] = {}
+    for exponents, coefficient in polynomial.terms.items():
+        partial: dict[Exponents, complex] = {(): complex(coefficient)}
+        for e, x in zip(exponents, point.tolist(), strict=True):
+            factors = [comb(e, k) * x ** (e - k) for k in range(min(e, order) + 1)]
+            partial = {
+                (*known, k): value * factor
+                for known, value in partial.items()
+                for k, factor in enumerate(factors)
+                if sum(known) + k <= order
+            }
+        for key, value in partial.items():
+            total[key] = total.get(key, 0) + value
+    total.pop((0,) * polynomial.n_variables, None)
+    return total
