@@ -30,7 +30,8 @@ from theory.continuation.polyhedral import PolyhedralError
 from theory.continuation.sift import conjugate_partners
 from theory.continuation.solutions import SolutionSet
 from theory.continuation.solve import TooManyPathsError, solve
-from theory.polynomials import Polynomial
+from theory.lagrange import lagrange_system, singular_equations
+from theory.slopes import Slope, UndecidedError
 from theory.systems import PolynomialSystem
 from theory.zero_sets import Progress, ZeroSet, some_real_points, zero_set
 
@@ -39,18 +40,10 @@ STARTS = ("multihomogeneous", "polyhedral", "auto", "multihomogeneous", "polyhed
 PROBES = 4  # real points found by other means, from which the descent must end at critical points that are known
 NEARLY_REAL = 1e-3  # |imaginary part| relative to 1 + size below which a point must be proved to be real or not
 REAL = 1e-8  # the same for singular points, which cannot be proved: below it they count as real
-TURN = 0.25  # relative change of the Jacobian that a step may make
-EXACT = 1e-12  # relative distance from the zero set that points on it may have
-CLOSE = 1e-5  # relative distance at which a descent has arrived
-MAX_STEPS = 5_000
 
 
 class SingularSetError(ValueError):
     """The real zero set is singular, or may be: its components cannot be counted by Morse theory."""
-
-
-class UndecidedError(ValueError):
-    """Paths were lost or proofs failed for every centre that was tried: no count, rather than a wrong one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +61,7 @@ class RealComponent:
     critical_points: np.ndarray
     indices: np.ndarray
     certificate: str
+    _slope: Slope
 
     @property
     def n_critical_points(self) -> int:
@@ -77,6 +71,16 @@ class RealComponent:
     def euler_characteristic(self) -> int:
         """Of the component: the sum of (-1)^index. Source: Morse."""
         return int(np.sum((-1) ** self.indices))
+
+    def trace(self, n: int, step: float) -> np.ndarray:
+        """n points of a curve in order (n, unknowns), about `step` apart at most, with `point` in the middle.
+
+        A closed curve is gone round as often as that takes. Raises ValueError where the component is no curve.
+        """
+        if self._slope.dimension != 1:
+            raise ValueError(f"trace follows curves, this component has dimension {self._slope.dimension}")
+        back = self._slope.walk(self.point, n // 2, step, -1)
+        return np.vstack([back[::-1], self.point, self._slope.walk(self.point, n - n // 2 - 1, step, 1)])
 
 
 def of_zero_set(zeros: ZeroSet, max_paths: int | None = None, progress: Progress | None = None) -> list[RealComponent]:
@@ -105,6 +109,18 @@ def of_zero_set(zeros: ZeroSet, max_paths: int | None = None, progress: Progress
     return _pieces(system, zeros.seed, max_paths, progress)
 
 
+def piece_of(pieces: list[RealComponent], points: np.ndarray) -> np.ndarray:
+    """Which of the components of one zero set, all of them, each of the real points (p, n) lies on: (p,) indices.
+
+    Points a little off the set (ends of training) are brought onto it first. Raises ValueError for points that stay off
+    it.
+    """
+    owner = np.repeat(np.arange(len(pieces)), [piece.n_critical_points for piece in pieces])
+    known = np.vstack([piece.critical_points for piece in pieces])
+    slope = pieces[0]._slope
+    return np.array([owner[slope.descend(slope.onto(point), known)] for point in points], dtype=int)
+
+
 def _isolated(zeros: ZeroSet) -> list[RealComponent]:
     """Every real point is a component of its own."""
     points = zeros.points
@@ -114,34 +130,12 @@ def _isolated(zeros: ZeroSet) -> list[RealComponent]:
         raise UndecidedError(f"{np.sum(~(proofs.real | proofs.not_real))} zeros are proved neither real nor not real")
     found = []
     for k in np.flatnonzero(proofs.real):
-        point = near[k].real
-        found.append(RealComponent(point, point[None], np.zeros(1, int), _certificate(proofs, np.array([k]))))
+        point, slope = near[k].real, Slope(zeros.system, np.zeros(near.shape[1]))
+        found.append(RealComponent(point, point[None], np.zeros(1, int), _certificate(proofs, np.array([k])), slope))
     return found
 
 
 # ---- singular points
-
-
-def singular_equations(system: PolynomialSystem, seed: int) -> PolynomialSystem | None:
-    """F = 0 and J^T l = 0 with one random affine condition on l, which is used to eliminate the last of the m
-    multipliers: (x, l) in n + m - 1 unknowns, for the points at which the rank of J is below m.
-
-    None where one equation is a constant, so that there are none.
-    """
-    m, n = system.n_equations, system.n_unknowns
-    total = n + m - 1
-    rng = np.random.default_rng([seed, 3])
-    multipliers = [Polynomial.variable(n + i, total) for i in range(m - 1)]
-    last = Polynomial.constant(1, total)
-    for multiplier in multipliers:
-        last = last - multiplier * Fraction(int(rng.integers(200, 1000)), 500)
-    multipliers.append(last)
-    equations = [_extended(p, total) for p in system.polynomials]
-    gradient = [_combined(system.polynomials, multipliers, j) for j in range(n)]
-    if any(p.terms and not p.degree for p in gradient):
-        return None
-    names = system.names + _fresh_names(system, m - 1)
-    return PolynomialSystem.from_polynomials([*equations, *(p for p in gradient if p.terms)], names)
 
 
 def _require_smooth(system: PolynomialSystem, seed: int, max_paths: int | None, progress: Progress | None) -> None:
@@ -166,41 +160,6 @@ def _require_smooth(system: PolynomialSystem, seed: int, max_paths: int | None, 
 
 
 # ---- critical points
-
-
-def lagrange_system(
-    system: PolynomialSystem, centre: tuple[Fraction, ...], sizes: tuple[Fraction, ...]
-) -> PolynomialSystem:
-    """F(x) = 0, x - c = J(x)^T (l / sizes) in the n + m unknowns (x, l), for sizes (m,) of the gradients of F.
-
-    Its regular zeros are the nondegenerate critical points of |x - c|^2 / 2 at which J has rank m.
-    """
-    m, n = system.n_equations, system.n_unknowns
-    total = n + m
-    multipliers = [Polynomial.variable(n + i, total) * (1 / size) for i, size in enumerate(sizes)]
-    equations = [_extended(p, total) for p in system.polynomials]
-    for j, c in enumerate(centre):
-        equations.append(Polynomial.variable(j, total) - c - _combined(system.polynomials, multipliers, j))
-    return PolynomialSystem.from_polynomials(equations, system.names + _fresh_names(system, m))
-
-
-def _extended(polynomial: Polynomial, total: int) -> Polynomial:
-    zeros = (0,) * (total - polynomial.n_variables)
-    return Polynomial({e + zeros: c for e, c in polynomial.terms.items()}, total)
-
-
-def _combined(polynomials: tuple[Polynomial, ...], multipliers: list[Polynomial], j: int) -> Polynomial:
-    """sum_i multiplier_i * (derivative of polynomial i by unknown j)."""
-    total = multipliers[0].n_variables
-    terms = [m * _extended(p.diff(j), total) for p, m in zip(polynomials, multipliers, strict=True)]
-    return sum(terms, start=Polynomial.constant(0, total))
-
-
-def _fresh_names(system: PolynomialSystem, count: int) -> tuple[str, ...]:
-    stem = "multiplier"
-    while any(name.startswith(stem) for name in system.names):
-        stem += "_"
-    return tuple(f"{stem}{i + 1}" for i in range(count))
 
 
 def _random_centre(n: int, rng: np.random.Generator) -> tuple[Fraction, ...]:
@@ -306,98 +265,6 @@ def _joined(
     pieces = [np.flatnonzero(labels == label) for label in np.unique(labels)] if count else []
     pieces = sorted((piece[np.argsort(distance[piece])] for piece in pieces), key=lambda piece: distance[piece[0]])
     return [
-        RealComponent(points[piece[0]], points[piece], indices[piece], _certificate(proofs, piece)) for piece in pieces
+        RealComponent(points[piece[0]], points[piece], indices[piece], _certificate(proofs, piece), slope)
+        for piece in pieces
     ]
-
-
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """The squared distance / 2 near a point of the zero set, in the tangent space: axes (n, k) orthonormal, by
-    ascending eigenvalue; gradient (k,) and eigenvalues (k,) of the Riemannian Hessian along them; inverse (n, m) of J.
-    """
-
-    axes: np.ndarray
-    gradient: np.ndarray
-    eigenvalues: np.ndarray
-    jacobian: np.ndarray
-    inverse: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class Slope:
-    """Descent of |x - centre|^2 / 2 on the smooth real zero set of a system."""
-
-    system: PolynomialSystem
-    centre: np.ndarray
-
-    def frame(self, x: np.ndarray) -> Frame:
-        m, n = self.system.n_equations, self.system.n_unknowns
-        jacobian = self.system.jacobian(x)
-        tangent = np.linalg.svd(jacobian)[2][m:].T
-        inverse = np.linalg.pinv(jacobian)
-        multipliers = inverse.T @ (x - self.centre)
-        hessian = np.eye(n) - self.system.hessian_contraction(x, multipliers)
-        eigenvalues, vectors = np.linalg.eigh(tangent.T @ hessian @ tangent)
-        axes = tangent @ vectors
-        return Frame(axes, axes.T @ (x - self.centre), eigenvalues, jacobian, inverse)
-
-    def height(self, x: np.ndarray) -> float:
-        return float(np.sum((x - self.centre) ** 2)) / 2
-
-    def moved(self, x: np.ndarray, frame: Frame, step: np.ndarray) -> np.ndarray | None:
-        """x + step, a tangent vector, brought back to the zero set; None where the set bends too much for that.
-
-        The Jacobian must hardly change, relative to its smallest singular value: then the set is a graph over the
-        tangent space here, and the end lies on the same sheet.
-        """
-        y = x + step
-        if np.linalg.norm(frame.inverse @ (self.system.jacobian(y) - frame.jacobian), 2) > TURN:
-            return None
-        for _ in range(40):  # the error falls by about TURN each time
-            correction = frame.inverse @ self.system.evaluate(y)
-            y = y - correction
-            if np.linalg.norm(correction) <= EXACT * (1 + np.linalg.norm(y)):
-                break
-        else:
-            return None
-        far = np.linalg.norm(y - x - step) > TURN * np.linalg.norm(step) + 10 * EXACT * (1 + np.linalg.norm(y))
-        turned = np.linalg.norm(frame.inverse @ (self.system.jacobian(y) - frame.jacobian), 2) > TURN
-        return None if far or turned else y
-
-    def leave(self, saddle: np.ndarray, direction: np.ndarray) -> np.ndarray:
-        """A point further down from a critical point, in an unstable direction of length 1."""
-        frame = self.frame(saddle)
-        length = 0.1 * (1 + float(np.linalg.norm(saddle)))
-        for _ in range(30):
-            y = self.moved(saddle, frame, length * direction)
-            if y is not None and self.height(y) < self.height(saddle):
-                return y
-            length /= 2
-        raise UndecidedError("no way down was found from a saddle")
-
-    def descend(self, x: np.ndarray, known: np.ndarray) -> int:
-        """Which of the known critical points (p, n) a descent from x ends in.
-
-        Newton steps with the eigenvalues' sizes, which lead down also where the Hessian is indefinite, cut to lengths
-        that `moved` accepts.
-        """
-        length = 0.1 * (1 + float(np.linalg.norm(x)))
-        for _ in range(MAX_STEPS):
-            frame = self.frame(x)
-            newton = -frame.axes @ (frame.gradient / np.maximum(np.abs(frame.eigenvalues), 1e-8))
-            size = float(np.linalg.norm(newton))
-            if size <= 0.1 * CLOSE * (1 + np.linalg.norm(x)):
-                return self._arrived(x, known)
-            y = self.moved(x, frame, newton * min(1.0, length / size))
-            if y is not None and self.height(y) < self.height(x):
-                x, length = y, min(1.5 * length, 0.5 * (1 + float(np.linalg.norm(y))))
-            else:
-                length = min(length, size) / 2
-        raise UndecidedError(f"a descent took more than {MAX_STEPS} steps")
-
-    def _arrived(self, x: np.ndarray, known: np.ndarray) -> int:
-        distances = np.linalg.norm(known - x, axis=1)
-        nearest = int(np.argmin(distances)) if len(known) else -1
-        if nearest < 0 or distances[nearest] > CLOSE * (1 + np.linalg.norm(x)):
-            raise UndecidedError("a descent ended at a critical point that had not been found")
-        return nearest

@@ -8,7 +8,8 @@ import pytest
 import sympy as sp
 
 import theory as th
-from theory.real_components import SingularSetError, Slope, UndecidedError
+from theory.real_components import SingularSetError, piece_of
+from theory.slopes import Slope, UndecidedError
 from theory.zero_sets import TooManyPathsError
 
 x, y, z = sp.symbols("x y z")
@@ -170,3 +171,27 @@ def test_steps_do_not_jump_to_a_sheet_near_by():
     arrived = np.array([end for end in ends if end is not None])
     assert len(arrived) > 10
     assert np.allclose(arrived[:, 1], arrived[:, 0] ** 2, atol=1e-9)
+
+
+def test_points_are_told_apart_by_their_pieces():
+    zeros = th.zero_set(th.PolynomialSystem([y**2 + (x**2 - 1) * (x**2 - 4)], [x, y]))
+    pieces = zeros.real_components()
+    points = zeros.sample(12, real=True)
+    owner = piece_of(pieces, points + 1e-4)
+    assert np.array_equal(np.sign(points[:, 0]), np.sign([pieces[k].point[0] for k in owner]))
+    with pytest.raises(ValueError, match="not on the zero set"):
+        piece_of(pieces, np.array([[0.0, 30.0]]))
+
+
+def test_a_traced_curve_is_gone_round():
+    """2 pi / 0.1 steps are one turn of the circle."""
+    (circle,) = components([x**2 + y**2 - 1])
+    points = circle.trace(101, step=0.1)
+    assert np.allclose(np.sum(points**2, axis=1), 1)
+    gaps = np.linalg.norm(np.diff(points, axis=0), axis=1)
+    assert gaps.max() <= 0.1 * 1.01  # chords of tangent steps on a circle of radius 1
+    angles = np.unwrap(np.arctan2(points[:, 1], points[:, 0]))
+    assert np.all(np.diff(angles) > 0) or np.all(np.diff(angles) < 0)
+    assert abs(angles[-1] - angles[0]) > 2 * np.pi
+    with pytest.raises(ValueError, match="dimension 2"):
+        components([x**2 + y**2 + z**2 - 1])[0].trace(10, step=0.1)
