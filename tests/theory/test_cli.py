@@ -227,8 +227,8 @@ def test_standard_input_and_a_closed_pipe():
     command = [sys.executable, "-m", "theory", "solve", "-", "--json"]
     answer = subprocess.run(command, input=CIRCLE, capture_output=True, text=True, check=True)
     assert len(json.loads(answer.stdout)["solutions"]) == 4
-    script = f"{sys.executable} -m theory claims --json | head -c 5"
-    piped = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    script = '"$0" -m theory claims --json | head -c 5'
+    piped = subprocess.run(["sh", "-c", script, sys.executable], capture_output=True, text=True, check=True)
     assert piped.stderr == ""
 
 
