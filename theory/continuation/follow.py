@@ -81,9 +81,11 @@ class Found:
         """Without the singular points whose dual space outgrows all paths that may end there, such as embedded points
         of curves, to which paths always come back; and the number of those for which that stays open.
         """
-        paths = int(self.multiplicity[self.singular].sum()) + int((self.kind == FAILED).sum())
         rows = np.flatnonzero(self.singular)
-        answers = [is_isolated(system, self.solutions[i], paths) for i in rows]
+        paths = np.full(len(rows), int((self.kind == FAILED).sum()))  # that may end there
+        for i, j, _ in sift.close_pairs(self.solutions[rows], self.solutions[rows].copy(), sift.LOOSE_RADIUS):
+            paths[i] += self.multiplicity[rows[j]]
+        answers = [is_isolated(system, self.solutions[i], int(most)) for i, most in zip(rows, paths, strict=True)]
         keep = np.ones(len(self.solutions), bool)
         keep[rows] = [answer is not False for answer in answers]
         return self._keeping(keep), answers.count(None)

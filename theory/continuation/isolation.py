@@ -19,7 +19,7 @@ from theory.rank import numerical_rank
 from theory.systems import PolynomialSystem
 
 Exponents = tuple[int, ...]
-_MOST_COLUMNS = 1000  # of a Macaulay matrix: a second or two
+_MOST_COLUMNS = 300  # of a Macaulay matrix: a tenth of a second
 _NOISE = 1e-6  # relative error of Taylor coefficients at singular points, known to half the digits
 
 
