@@ -74,6 +74,7 @@ CLAIMS = {
     "regions": "regions",
     "proposition-1": "proposition_1",
     "corollary-1": "corollary_1",
+    "inconsistent": "inconsistent",
     "relu-approximation": "relu_approximation",
     "margin": "margin",
     "random-labels": "random_labels",
