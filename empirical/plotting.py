@@ -54,6 +54,49 @@ def panels(columns: int, rows: int = 1, *, width: float = 3.4, height: float = 2
     return figure, list(grid.ravel())
 
 
+def space(
+    series: Mapping[str, Any],
+    *,
+    names: Sequence[str],
+    limits: Sequence[tuple[float, float]],
+    title: str = "",
+    connected: bool = False,
+    marks: Mapping[str, Any] | None = None,
+    mark_label: str = "",
+    view: tuple[float, float] = (20.0, -60.0),
+) -> Figure:
+    """Curves or clouds of points in three dimensions: label -> (p, 3), joined by lines if connected.
+
+    marks: label -> (p, 3), large dots in the colour of the series of that label; mark_label: what they are.
+    names, limits: of the three axes; what lies beyond is left out. view: elevation and azimuth in degrees.
+    """
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(5.4, 4.2), layout="constrained")
+        axes: Any = figure.add_subplot(projection="3d")  # Any: the stubs of Axes lack the third axis
+        for k, (label, points_) in enumerate(series.items()):
+            look = {"color": COLOURS[k % len(COLOURS)], "label": label}
+            look |= {} if connected else {"linestyle": "none", "marker": ".", "markersize": 3.0, "alpha": 0.4}
+            axes.plot(*_inside(points_, limits), **look)
+            if label in (marks or {}):
+                axes.plot(*_inside((marks or {})[label], limits), "o", color=look["color"], markeredgecolor="black")
+        if marks:
+            axes.plot([], [], [], "o", color="white", markeredgecolor="black", label=mark_label)
+        for axis, name, pair in zip("xyz", names, limits, strict=True):
+            axes.set(**{f"{axis}label": name, f"{axis}lim": pair})
+        axes.set_title(title)
+        axes.view_init(*view)
+        figure.legend(loc="upper left")
+    return figure
+
+
+def _inside(points: Any, limits: Sequence[tuple[float, float]]) -> np.ndarray:
+    """Points (p, 3) as rows of coordinates (3, p), NaN where beyond the limits."""
+    rows = np.array(points, float).reshape(-1, 3)
+    low, high = np.transpose(limits)
+    rows[((rows < low) | (rows > high)).any(axis=1)] = np.nan
+    return rows.T
+
+
 def lines(
     series: Mapping[str, Sequence[Any]],
     *,
@@ -163,17 +206,19 @@ def histogram(
     return _figure(axes)
 
 
-def mark(axes: Axes, value: float, text: str, *, vertical: bool = False) -> None:
-    """A thin dotted line at a reference value (a prediction, a threshold) with its text beside it."""
+def mark(axes: Axes, value: float, text: str, *, vertical: bool = False, below: bool = False) -> None:
+    """A thin dotted line at a reference value (a prediction, a threshold) with its text beside it, or below it."""
+    look: dict[str, Any] = {"textcoords": "offset points", "fontsize": 7, "color": "#555555"}
     with matplotlib.rc_context(_STYLE):
         if vertical:
             axes.axvline(value, color="#555555", linestyle=":", linewidth=1.0)
-            axes.annotate(text, (value, 0.02), xycoords=("data", "axes fraction"), xytext=(3, 0), va="bottom",
-                          textcoords="offset points", fontsize=7, color="#555555")  # fmt: skip
+            axes.annotate(text, (value, 0.02), xycoords=("data", "axes fraction"), xytext=(3, 0), va="bottom", **look)
         else:
             axes.axhline(value, color="#555555", linestyle=":", linewidth=1.0)
-            axes.annotate(text, (0.99, value), xycoords=("axes fraction", "data"), xytext=(0, 2), ha="right",
-                          textcoords="offset points", fontsize=7, color="#555555")  # fmt: skip
+            at, side = ((0, -2), "top") if below else ((0, 2), "bottom")
+            axes.annotate(
+                text, (0.99, value), xycoords=("axes fraction", "data"), xytext=at, ha="right", va=side, **look
+            )
 
 
 def save(figure: Figure, folder: str | Path, name: str) -> tuple[Path, Path]:

@@ -205,7 +205,7 @@ def _inside(low: float, high: float, margin: float) -> bool | None:
 
 def _ending(net: Net) -> str:
     how = "training broke down" if net.history.stopped else f"training loss {net.history.last.train_loss:.3g}"
-    return f"{how}, {net.outside:.2%} outside, largest pre-activation {net.largest:.3g}"
+    return f"{how}, share outside {net.outside:.1g}, largest pre-activation {net.largest:.3g}"
 
 
 def _gap_near_zero(kind: tuple[int, int]) -> float:
@@ -218,7 +218,7 @@ def _gap_near_zero(kind: tuple[int, int]) -> float:
 
 def _shapes(config: Config, n_classes: int) -> dict[str, Any]:
     """What the figures need besides the table: the activations on a grid, who is compared, the error of guessing."""
-    z = np.linspace(-15, 15, 601)
+    z = np.linspace(-20, 20, 801)
     shapes: dict[str, Any] = {label(RELU): (z, np.maximum(z, 0))}
     for kind in (config.polynomial, config.control):
         activation = _activation(kind)
@@ -262,11 +262,12 @@ def _sweep(result: Result) -> Any:
         at = [row["a"] for row in ends]
         errors[f"degree {degree}"] = (at, [guessing if row["stopped"] else row["test_error"] for row in ends])
         outside[f"degree {degree}"] = (at, [max(row["outside"], none) for row in ends])
-    plotting.lines(errors, x="half-width a of the interval", y="test error at the end", axes=left)
-    plotting.mark(left, last[RELU]["test_error"], "ReLU")
+    relu, a = last[RELU]["test_error"], "half-width a of the interval"
+    plotting.lines(errors, x=a, y="test error at the end", limits=(relu - 0.3, guessing + 0.05), axes=left)
+    plotting.mark(left, relu, "ReLU", below=True)
     plotting.mark(left, guessing, "guessing, or training broke down")
-    plotting.lines(outside, x="half-width a of the interval", y="share of pre-activations outside", log="y", axes=right)
-    plotting.mark(right, none, "none outside")
+    plotting.lines(outside, x=a, y="share of pre-activations outside", log="y", limits=(none / 3, 1e-2), axes=right)
+    plotting.mark(right, none, "none outside", below=True)
     return figure
 
 
@@ -274,4 +275,4 @@ def _activations(result: Result) -> Any:
     from empirical import plotting
 
     shapes = result.series["shapes"]
-    return plotting.lines(shapes, x="pre-activation z", y="activation", markers=False, limits=(-4, 18))
+    return plotting.lines(shapes, x="pre-activation z", y="activation", markers=False, limits=(-4, 20))
