@@ -12,7 +12,7 @@ from math import lcm
 from theory.parser import ParseError, parse_system
 from theory.polynomials import GaussianRational, Polynomial
 
-__all__ = ["ParseError", "parse_system", "write_system"]
+__all__ = ["ParseError", "legal_names", "parse_system", "write_system"]
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,13 @@ def write_system(polynomials: Sequence[Polynomial], names: Sequence[str], format
     real = all(polynomial.is_real for polynomial in polynomials)
     if not real and dialect.imaginary is None:
         raise ValueError(f"{format} takes real rational coefficients only, and this system has complex ones")
-    legal = _legal_names(names, dialect)
+    legal = legal_names(names, format)
     return dialect.frame([_write(polynomial, legal, dialect) for polynomial in polynomials], legal, real)
 
 
-def _legal_names(names: Sequence[str], dialect: _Dialect) -> tuple[str, ...]:
+def legal_names(names: Sequence[str], format: str) -> tuple[str, ...]:
+    """The names as `write_system` writes them: those that the program cannot take become x1, x2, ..."""
+    dialect = _DIALECTS[format]
     taken = set(names)
 
     def rename(number: int, name: str) -> str:

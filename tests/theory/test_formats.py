@@ -152,8 +152,7 @@ def test_names_that_a_program_cannot_take_are_replaced_consistently(format):
     names = ("i", "e", "w1_1_1", "I", "E", "im", "x1")
     polynomials = [Polynomial.variable(k, 7) * Polynomial.variable((k + 1) % 7, 7) - 1 for k in range(7)]
     text = write_system(polynomials, names, format)
-    dialect = formats._DIALECTS[format]
-    written = formats._legal_names(names, dialect)
+    written = formats.legal_names(names, format)
     assert len(set(written)) == 7
     assert written[6] == "x1"  # a name that is free stays
     assert all(

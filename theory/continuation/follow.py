@@ -271,11 +271,23 @@ def _paired(system: PolynomialSystem, points: np.ndarray, singular: np.ndarray) 
     return sift.symmetrised(points, partner), is_real, int(((partner < 0) & ~singular).sum())
 
 
+def _whereabouts(found: Found, infinite: int) -> str:
+    """Where the paths went if not to isolated solutions."""
+    ends = (
+        (infinite, "went to infinity"),
+        (found.excess, "ended at points that do not solve all equations"),
+        (found.not_isolated, "ended on a part of the zero set of positive dimension"),
+    )
+    return ", ".join(f"{count} paths {what}" for count, what in ends if count)
+
+
 def _solution_set(homotopy: Homotopy, found: Found, seed: int, notes: list[str]) -> SolutionSet:
     reduced = homotopy.reduced
     finite, infinite, singular, failed = (int((found.kind == k).sum()) for k in (FINITE, INFINITE, SINGULAR, FAILED))
-    if failed:
-        notes = [*notes, f"{failed} paths are undecided"]
+    if failed and not any("untracked" in note for note in notes):
+        notes = [*notes, f"{failed} paths are undecided: solutions may be missing, another seed may decide them"]
+    if not len(found.solutions) and not failed:
+        notes = [f"no isolated solutions: {_whereabouts(found, infinite)}", *notes]
     return SolutionSet(
         names=reduced.system.names,
         solutions=found.solutions * reduced.scales,

@@ -131,6 +131,16 @@ class SolutionSet:
         except (KeyError, TypeError, json.JSONDecodeError) as error:
             raise ValueError(f"this is no solution set as to_json writes it: {error!r}") from None
 
+    def to_text(self, format: str = "phcpack") -> str:
+        """The solutions as "phcpack", "bertini", "julia", "macaulay2" or "msolve" (the real ones) write lists of them.
+
+        Raises ValueError for another format.
+        """
+        from theory.solution_text import SolutionList, write_solutions
+
+        rows = (self.solutions, self.multiplicity, self.residual, self.condition)
+        return write_solutions(SolutionList(self.names, *rows), format)
+
     def to_frame(self) -> "pd.DataFrame":
         """One row a solution: a complex column for each unknown, then what is known about the solution.
 
