@@ -74,7 +74,7 @@ def space(
         figure = Figure(figsize=(5.4, 4.2), layout="constrained")
         axes: Any = figure.add_subplot(projection="3d")  # Any: the stubs of Axes lack the third axis
         for k, (label, points_) in enumerate(series.items()):
-            look = {"color": COLOURS[k % len(COLOURS)], "label": label}
+            look: dict[str, Any] = {"color": COLOURS[k % len(COLOURS)], "label": label}
             look |= {} if connected else {"linestyle": "none", "marker": ".", "markersize": 3.0, "alpha": 0.4}
             axes.plot(*_inside(points_, limits), **look)
             if label in (marks or {}):
