@@ -6,6 +6,7 @@ Text in PHCpack's form is read by `theory.parser`; all forms are written here, w
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import MAX_EMAX, MIN_EMIN, Decimal, localcontext
 from fractions import Fraction
 from math import lcm
 
@@ -25,6 +26,7 @@ class _Dialect:
     divide: str = "/"
     imaginary: str | None = "i"
     integral: bool = False  # clear the denominators
+    longest: int | None = None  # digits of a whole number; where a short decimal says the same, it is written
 
 
 def write_system(polynomials: Sequence[Polynomial], names: Sequence[str], format: str = "phcpack") -> str:
@@ -32,6 +34,8 @@ def write_system(polynomials: Sequence[Polynomial], names: Sequence[str], format
 
     Coefficients are written exactly; msolve gets each equation times its common denominator. If a program cannot take
     one of the names (for PHCpack those that begin with e, E, i or I), that name becomes x1, x2, ... by its number.
+    PHCpack 2.4.86 misreads whole numbers of 20 digits and more by powers of ten: such coefficients are written as
+    decimals where 17 digits are exact; the others must stay (the backend "phcpy" rounds them instead).
     Reading PHCpack text again gives the same polynomials in the same order of unknowns.
     Raises ValueError for another format, and for coefficients that are not real in "msolve".
     """
@@ -78,6 +82,9 @@ def _number(c: GaussianRational, dialect: _Dialect) -> tuple[str, str]:
     """The sign, and the rest of a coefficient."""
 
     def fraction(value: Fraction) -> str:
+        decimal = _short_decimal(value, dialect.longest)
+        if decimal:
+            return decimal
         if value.denominator == 1:
             return str(value.numerator)
         text = f"{value.numerator}{dialect.divide}{value.denominator}"
@@ -88,6 +95,15 @@ def _number(c: GaussianRational, dialect: _Dialect) -> tuple[str, str]:
     real = f"{'-' if c.re < 0 else ''}{fraction(abs(c.re))}"
     imaginary = f"{'-' if c.im < 0 else '+'} {fraction(abs(c.im))}*{dialect.imaginary}"
     return "+", f"({real} {imaginary})"
+
+
+def _short_decimal(value: Fraction, longest: int | None) -> str | None:
+    """The value with 17 digits, if its numerator or denominator is too long and 17 digits are exact."""
+    if longest is None or max(abs(value.numerator), value.denominator) < 10**longest:
+        return None
+    with localcontext(prec=17, Emax=MAX_EMAX, Emin=MIN_EMIN):
+        decimal = (Decimal(value.numerator) / Decimal(value.denominator)).normalize()
+    return f"{decimal:E}" if Fraction(decimal) == value else None
 
 
 def _phcpack(equations: list[str], names: tuple[str, ...], real: bool) -> str:
@@ -129,7 +145,7 @@ _KEYWORDS = (
     "global if im import let local macro module pi quote return struct true try using while"
 )
 _DIALECTS = {
-    "phcpack": _Dialect(_phcpack, r"(?![eEiI])[A-Za-z_]\w*"),
+    "phcpack": _Dialect(_phcpack, r"(?![eEiI])[A-Za-z_]\w*", longest=19),
     "bertini": _Dialect(_bertini, r"(?!f\d)[A-Za-z]\w*", _FUNCTIONS, imaginary="I"),
     "macaulay2": _Dialect(_macaulay2, r"[A-Za-z]\d*", "F R", imaginary="ii"),
     "julia": _Dialect(_julia, r"[A-Za-z]\w*", _KEYWORDS, divide="//", imaginary="im"),

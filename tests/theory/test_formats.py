@@ -191,3 +191,14 @@ def test_macaulay2_reads_what_is_written_for_it(tmp_path):
     (tmp_path / "in.m2").write_text(program + "print degree ideal F\nexit 0\n")
     done = subprocess.run(["M2", "--script", "in.m2"], cwd=tmp_path, timeout=120, capture_output=True, text=True)
     assert done.stdout.strip() == "3", done.stderr
+
+
+def test_long_whole_numbers_become_decimals_for_phcpack_where_those_are_exact():
+    text = "1\n10000000000000000000000000*x^2 - 3/100000000000000000000000*x + 123456789012345678901234567;\n"
+    names, polynomial = ("x",), parse_system(text)[0][0]
+    written = write_system([polynomial], names, "phcpack")
+    assert "1E+25*x^2" in written
+    assert "3E-23*x" in written
+    assert "123456789012345678901234567" in written
+    assert parse_system(written)[0][0].terms == polynomial.terms
+    assert "10000000000000000000000000" in write_system([polynomial], names, "macaulay2")
