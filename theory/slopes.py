@@ -140,7 +140,7 @@ class Slope:
         raise ValueError(f"the point ({', '.join(f'{v:.4g}' for v in x)}) is not on the zero set, nor near it")
 
     def walk(self, x: np.ndarray, n: int, step: float, way: int) -> np.ndarray:
-        """The next n points of a curve from x, about `step` apart at most, one way (1) or the other (-1): (n, unknowns)."""
+        """The next n points of a curve from x, about `step` apart at most, either way (1 or -1): (n, unknowns)."""
         points, length = [x], step
         direction = way * self.frame(x).axes[:, 0]
         while len(points) <= n:
