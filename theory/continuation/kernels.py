@@ -8,10 +8,9 @@ at k * stride + 2 * LANES * r. Matrices and vectors are such registers, row by r
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from theory.continuation.tape import Tape
-from theory.continuation.vectors import LANES, less, load, maximum, splat, store
+from theory.continuation.vectors import LANES, less, load, maximum, njit, splat, store
 
 JIT: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
 WIDTH = 2 * LANES  # doubles in a complex register

@@ -7,7 +7,6 @@ fixed patch slow paths to infinity meet its pole and may come back as false fini
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from theory.continuation.kernels import (
     JIT,
@@ -21,7 +20,7 @@ from theory.continuation.kernels import (
     substitute,
 )
 from theory.continuation.tape import Tape
-from theory.continuation.vectors import LANES, blend, less, load, maximum, splat, store
+from theory.continuation.vectors import LANES, blend, less, load, maximum, njit, splat, store
 
 STARTING, TRACKING, POLISHING, REPATCHED = 0, 1, 2, 3  # phases of a lane
 

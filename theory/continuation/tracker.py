@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from theory.continuation.kernels import JIT, WIDTH
 from theory.continuation.steps import (
@@ -53,7 +52,7 @@ from theory.continuation.steps import (
     turn_logarithmic,
 )
 from theory.continuation.tape import Tape
-from theory.continuation.vectors import LANES
+from theory.continuation.vectors import LANES, njit
 
 Progress = Callable[[int, int, str], None]
 
@@ -392,7 +391,8 @@ def track(
     before = count - len(left)
 
     def work(which: np.ndarray, shared: np.ndarray) -> None:
-        track_lanes(tape, settings, which, starts, parameters, first, last, points, info, shared, decays)
+        with np.errstate(all="ignore"):  # where nothing is compiled
+            track_lanes(tape, settings, which, starts, parameters, first, last, points, info, shared, decays)
 
     def report(done: int) -> None:
         if progress is not None:
@@ -416,7 +416,8 @@ def carry(
     points, info = np.array([e.points for e in ends]), np.array([e.info for e in ends])
 
     def work(which: np.ndarray, shared: np.ndarray) -> None:
-        carry_lanes(tape, settings, which, starts, parameters, stations, points, info, shared)
+        with np.errstate(all="ignore"):
+            carry_lanes(tape, settings, which, starts, parameters, stations, points, info, shared)
 
     _in_threads(work, np.arange(len(starts)))
     return [Ends(*e) for e in zip(points, info, strict=True)]
