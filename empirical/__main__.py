@@ -72,7 +72,10 @@ def run_command(
 @click.option("--out", default="report", show_default=True, help="Folder that receives report.html")
 @_SEED
 @_DEVICE
-def compare_command(ids: tuple[str, ...], preset: str, data: str | None, out: str, seed: int, device: str) -> None:
+@_JSON
+def compare_command(
+    ids: tuple[str, ...], preset: str, data: str | None, out: str, seed: int, device: str, as_json: bool
+) -> None:
     """Check every claim (or those given) on both sides and write one page."""
     from rich.console import Console
     from rich.table import Table
@@ -81,13 +84,22 @@ def compare_command(ids: tuple[str, ...], preset: str, data: str | None, out: st
 
     with _progress("compare") as progress:
         report = compare(ids or None, preset, out, data=data, seed=seed, device=device, progress=progress)
+    if as_json:
+        click.echo((report.path.parent / "claims.json").read_text(encoding="utf-8"), nl=False)
+        return
     table = Table("claim", "theory", "experiment", "statement")
     for row in report.rows:
-        sides = [claim.verdict if claim else "–" for claim in (row.theory, row.empirical)]
-        table.add_row(row.id, *sides, row.claims[0].statement)
+        table.add_row(row.id, *map(_verdict, (row.theory, row.empirical)), row.claims[0].statement)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     console.print(table)
     console.print(f"The page: {report.path}", soft_wrap=True)
+
+
+def _verdict(claim: Any) -> str:
+    if claim is None:
+        return "–"
+    differs = claim.printed_verdict and claim.printed_verdict != claim.verdict
+    return f"{claim.verdict}\n(as printed: {claim.printed_verdict})" if differs else claim.verdict
 
 
 def _show(claim: Any, path: Path) -> None:

@@ -292,15 +292,25 @@ def _show(values: dict[str, Any], as_json: bool, title: str) -> None:
 
 def _show_bounds(b: "Bounds") -> None:
     degrees = ", ".join(f"{count} of degree {degree}" for degree, count in b.degrees)
-    title = f"{b.n_equations:,} equations ({degrees}) in {b.n_unknowns:,} unknowns: isolated zeros, at most"
-    names = ("bezout", "multihomogeneous", "mixed_volume", "stable_mixed_volume", "paper_bezout", "shub_smale")
+    title = f"{b.n_equations:,} equations ({degrees}) in {b.n_unknowns:,} unknowns"
+    meanings = {
+        "bezout": "at most so many isolated zeros",
+        "multihomogeneous": "at most so many isolated zeros",
+        "stable_mixed_volume": "at most so many isolated zeros",
+        "mixed_volume": "at most so many isolated zeros without zero coordinates",
+        "paper_bezout": "the paper's count, l^(N d): no bound, see below",
+        "shub_smale": "the paper's l^(N d/2): the order of the real zeros, no bound",
+    }
+    if b.paper_bezout is None and b.log2_paper_bezout is None:
+        meanings["shub_smale"] = "mean number of real zeros of Kostlan's random systems, no bound"
     rows = []
-    for name in names:
+    for name, meaning in meanings.items():
         exact, log2 = getattr(b, name), getattr(b, f"log2_{name}")
         missing = "not computed" if log2 is None else "irrational" if log2 < 14_000 else "too long to write out"
         if exact is not None or log2 is not None or "mixed" in name:
-            rows.append([name, f"{exact:,}" if exact is not None else missing, "" if log2 is None else f"{log2:,.1f}"])
-    _table(title, ("bound", "number", "log2"), rows)
+            number = f"{exact:,}" if exact is not None else missing
+            rows.append([name, number, "" if log2 is None else f"{log2:,.1f}", meaning])
+    _table(title, ("quantity", "number", "log2", "what it says"), rows)
     groups = " | ".join(" ".join(group) for group in b.partition)
     lines = [f"Groups of the multihomogeneous number: {groups} ({b.partition_search})"]
     if b.mixed_volume_limit:

@@ -6,7 +6,10 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-_THREAD_COUNTS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+def processors() -> int:
+    """Processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def in_processes(
@@ -18,27 +21,21 @@ def in_processes(
     """[function(*a) for a in arguments], as many at once as there are processors; results in the order given.
 
     each: called as each(position, done, result) when one of them ends. The first exception ends the others and is
-    raised. function and arguments must be picklable, as for multiprocessing.
+    raised. The caller's script needs no guard: joblib's workers start from nothing and do not import it.
     """
-    from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-    from multiprocessing import get_context
+    from joblib import Parallel, delayed, parallel_config
 
-    workers = max(1, min(processes or os.cpu_count() or 1, len(arguments)))
-    # spawned, not forked: threads of compiled code do not survive a fork
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread)
-    try:
-        jobs: list[Future[T]] = [pool.submit(function, *given) for given in arguments]
-        place = {job: k for k, job in enumerate(jobs)}
-        for done, job in enumerate(as_completed(jobs), 1):
-            result = job.result()
+    results: dict[int, T] = {}
+    workers = max(1, min(processes or processors(), len(arguments)))
+    # One thread each: more threads than processors slow linear algebra down, many times over.
+    with parallel_config("loky", inner_max_num_threads=1):
+        pool = Parallel(workers, return_as="generator_unordered", batch_size=1)
+        for position, result in pool(delayed(_numbered)(function, k, given) for k, given in enumerate(arguments)):
+            results[position] = result
             if each is not None:
-                each(place[job], done, result)
-        return [job.result() for job in jobs]
-    finally:
-        pool.shutdown(cancel_futures=True)
+                each(position, len(results), result)
+    return [results[k] for k in range(len(arguments))]
 
 
-def _one_thread() -> None:
-    # The workers share the processors: more threads than processors slow linear algebra down, many times over.
-    for name in _THREAD_COUNTS:
-        os.environ[name] = "1"
+def _numbered(function: Callable[..., T], position: int, given: tuple[Any, ...]) -> tuple[int, T]:
+    return position, function(*given)

@@ -1,9 +1,8 @@
 """Every claim, both sides, one page: `compare` runs the checks and writes the report."""
 
 import json
-import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,7 @@ class Report:
 
 
 def compare(
-    ids: Iterable[str] | None = None,
+    ids: Iterable[str] | str | None = None,
     preset: str = "smoke",
     out: str | Path = "report",
     *,
@@ -56,14 +55,19 @@ def compare(
     finished runs with the same configuration are not run again.
     Raises ValueError for an unknown claim or preset, or data that is missing, before anything is written.
     """
-    from empirical.experiments import check_request
+    from empirical.experiments import PRESETS, check_request
 
     wanted = _select(ids)
+    if preset not in PRESETS:
+        raise ValueError(f"unknown preset {preset!r}: choose {', '.join(PRESETS)}")
     for side, claim_id in wanted:
         if side == "empirical":
             check_request(claim_id, preset, data, device)
     folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"the report cannot be written to {folder}: {error.strerror}; give another folder") from None
     outcomes = _run_all(wanted, preset, folder / "runs", data, seed, device, progress)
     rows = tuple(_row(claim_id, outcomes) for claim_id in dict.fromkeys(claim_id for _, claim_id in wanted))
     report = Report(rows, folder / "report.html", preset, seed)
@@ -76,14 +80,16 @@ def _row(claim_id: str, outcomes: dict[tuple[str, str], Outcome]) -> Row:
     return Row(claim_id, theory[0], empirical[0], empirical[1])
 
 
-def _select(ids: Iterable[str] | None) -> list[tuple[str, str]]:
+def _select(ids: Iterable[str] | str | None) -> list[tuple[str, str]]:
     """(side, id) of all checks asked for, in the order of the claims."""
     from empirical.experiments import EXPERIMENTS
     from theory.claims import CLAIM_IDS, CLAIMS
 
     available = {"theory": set(CLAIMS), "empirical": set(EXPERIMENTS)}
     known = [claim_id for claim_id in CLAIM_IDS if any(claim_id in names for names in available.values())]
-    chosen = known if ids is None else list(dict.fromkeys(ids))
+    chosen = known if ids is None else [ids] if isinstance(ids, str) else list(dict.fromkeys(ids))
+    if not chosen:
+        raise ValueError(f"no claim is asked for: leave ids out for all of them, or choose from {', '.join(known)}")
     unknown = [claim_id for claim_id in chosen if claim_id not in known]
     if unknown:
         raise ValueError(f"no claim is called {', '.join(map(repr, unknown))}; known are {', '.join(known)}")
@@ -118,21 +124,21 @@ def _check(side: str, claim_id: str, preset: str, runs: Path, data: Any, seed: i
     from empirical.experiments import run
 
     done = run(claim_id, preset=preset, data=data, device=device, seed=seed, out=runs, resume=True)
-    return done.claim, tuple(done.figures.values())
+    # The artifacts as seen from the report's folder, where claims.json lies.
+    artifacts = tuple(str(Path(runs.name) / done.path.name / name) for name in done.claim.artifacts)
+    return replace(done.claim, artifacts=artifacts), tuple(done.figures.values())
 
 
 def _write(report: Report) -> None:
     """claims.json, the figures and the page; each replaces its predecessor in one step."""
+    from empirical.records import write
     from empirical.report import page
 
     folder = report.path.parent
-    figures = folder / "figures"
-    figures.mkdir(exist_ok=True)
     for row in report.rows:
         for source in row.figures:
-            for path in {source, source.with_suffix(".svg")}:
-                if path.exists():
-                    shutil.copyfile(path, figures / f"{row.id}-{path.name}")
+            for path in (source, source.with_suffix(".svg")):
+                write(folder / "figures" / f"{row.id}-{path.name}", path.read_bytes())
     written = datetime.now(UTC).isoformat(timespec="seconds")
     content = {
         "preset": report.preset,
@@ -140,11 +146,5 @@ def _write(report: Report) -> None:
         "written": written,
         "claims": [asdict(claim) for row in report.rows for claim in row.claims],
     }
-    _replace(folder / "claims.json", json.dumps(plain(content), indent=1, allow_nan=False) + "\n")
-    _replace(report.path, page.render(report, written))
-
-
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    write(folder / "claims.json", json.dumps(plain(content), indent=1, allow_nan=False) + "\n")
+    write(report.path, page.render(report, written))

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from fractions import Fraction
 from html.parser import HTMLParser
 from pathlib import Path
@@ -98,6 +100,35 @@ def test_compare_writes_page_claims_and_figures(tmp_path):
     assert [claim["id"] for claim in content["claims"]] == ["bezout", "wide-minimum", "wide-minimum"]
     assert {path.suffix for path in (tmp_path / "figures").iterdir()} == {".png", ".svg"}
     assert report.path.read_text(encoding="utf-8").count("data:image/png;base64,") == len(report.rows[1].figures) > 0
+    assert all((tmp_path / name).exists() for claim in content["claims"] for name in claim["artifacts"])
     assert content["claims"][0]["verdict"] in ("holds", "fails", "inconclusive")
     assert seen[-1][:2] == (3, 3)
     assert not list(Path(tmp_path).glob("*.partial"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"ids": ["bezout"], "preset": "bar"}, "unknown preset 'bar'"),
+        ({"ids": []}, "no claim is asked for"),
+        ({"ids": "besout"}, "no claim is called 'besout'"),
+    ],
+    ids=["preset", "nothing", "one id"],
+)
+def test_bad_requests_are_refused_before_anything_is_written(tmp_path, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        compare(**arguments, out=tmp_path / "report")
+    assert not (tmp_path / "report").exists()
+
+
+def test_a_file_in_place_of_the_folder_is_named(tmp_path):
+    (tmp_path / "report").write_text("")
+    with pytest.raises(ValueError, match="cannot be written"):
+        compare(["bezout"], out=tmp_path / "report")
+
+
+def test_a_plain_script_needs_no_guard(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("import empirical as em\nprint(len(em.compare(['bezout', 'permutations'], out='report').rows))\n")
+    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["2"]

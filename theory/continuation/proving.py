@@ -1,17 +1,13 @@
 """Many proofs: over all cores, and again in smaller boxes where two boxes meet. The answer is that of one process."""
 
-import os
-import pickle
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import IO, cast
+from itertools import chain
 
 from theory.continuation.boxes import Box, meetings, same_zero
 from theory.continuation.krawczyk import Square, prove
+from theory.parallel import in_processes, processors
 
 Progress = Callable[[int, int, str], None]
 Point = Sequence[complex]
@@ -37,7 +33,7 @@ def prove_all(job: Job, points: Sequence[Point], workers: int | None, progress: 
 
     workers: processes, None for all cores where the work takes long enough.
     """
-    cores = _cores() if workers is None else workers
+    cores = processors() if workers is None else workers
     results: list[Box | str] = []
     start = time.perf_counter()
     while len(results) < len(points):
@@ -78,49 +74,16 @@ def _tell(progress: Progress | None, done: int, total: int) -> None:
         progress(done, total, f"{done} of {total} points examined")
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _in_processes(
     job: Job, points: Sequence[Point], workers: int, progress: Progress | None, before: int
 ) -> list[Box | str]:
-    """Fresh processes, not forks or a pool: safe beside threads, and the caller's script needs no guard."""
     size = min(_BATCH * 16, -(-len(points) // workers))
     chunks = [points[k : k + size] for k in range(0, len(points), size)]
-    answers: dict[int, list[Box | str]] = {}
-    left = iter(enumerate(chunks))  # taken one by one: the next chunk goes to whoever is free
+    proved = [before]
 
-    def feed() -> None:
-        with subprocess.Popen(_COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment()) as process:
-            to_process, from_process = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
-            pickle.dump(job, to_process)
-            for k, chunk in left:
-                pickle.dump(chunk, to_process)
-                to_process.flush()
-                answers[k] = pickle.load(from_process)
-                _tell(progress, before + sum(map(len, answers.values())), before + len(points))
+    def ended(position: int, done: int, some: list[Box | str]) -> None:
+        proved[0] += len(some)
+        _tell(progress, proved[0], before + len(points))
 
-    with ThreadPoolExecutor(workers) as pool:
-        for future in [pool.submit(feed) for _ in range(min(workers, len(chunks)))]:
-            future.result()
-    return [result for k in range(len(chunks)) for result in answers[k]]
-
-
-_COMMAND = [sys.executable, "-c", "from theory.continuation.proving import serve; serve()"]
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-
-
-def serve() -> None:
-    """A job and then chunks of points from standard input, results to standard output, until the input ends."""
-    job: Job = pickle.load(sys.stdin.buffer)
-    while True:
-        try:
-            points = pickle.load(sys.stdin.buffer)
-        except EOFError:
-            return
-        pickle.dump(job.run(points), sys.stdout.buffer)
-        sys.stdout.buffer.flush()
+    answers = in_processes(job.run, [(chunk,) for chunk in chunks], workers, ended)
+    return list(chain.from_iterable(answers))
