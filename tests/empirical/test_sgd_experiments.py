@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import sympy as sp
 from scipy import stats
 
 from empirical.data import load_data
@@ -47,6 +48,15 @@ def test_sgd_on_a_linear_net_ends_at_the_nearest_solution():
     assert result.claim.verdict != "fails"
     assert result.claim.printed_verdict == "fails"
     assert set(minimum_norm.draw(result)) == {"distance"}
+
+
+def test_the_printed_verdict_on_the_minimum_norm_is_that_of_what_was_seen(monkeypatch):
+    inside = replace(minimum_norm.PRESETS["smoke"], layer_runs=100, layer_steps=2000, scales=(0.0,), layers=(1.0, 1.0))
+    assert minimum_norm.compute(inside, None, seed=0).claim.printed_verdict == "holds"
+    usual = minimum_norm_theory.problem
+    monkeypatch.setattr(minimum_norm_theory, "STARTS", ((0.5, 0.5),))
+    monkeypatch.setattr(minimum_norm_theory, "problem", lambda n, k, _: (*usual(n, k, 0)[:2], sp.zeros(k, 1)))
+    assert minimum_norm_theory.check().printed_verdict == "holds"
 
 
 def test_minibatch_gradients_have_the_mean_and_variance_of_drawing_without_replacement(noise):

@@ -4,6 +4,7 @@ import json
 from dataclasses import fields, is_dataclass, replace
 from importlib import import_module
 
+import numpy as np
 import pytest
 import sympy as sp
 
@@ -141,6 +142,10 @@ def test_an_unknown_claim_is_refused_with_the_nearest_ones():
 def test_the_cases_force_the_verdict(agrees, control, verdict):
     cases = [Case(str(k), 1, 1, a) for k, a in enumerate(agrees)]
     assert judge(cases, replace(PASSED, passed=control)) == verdict
+
+
+def test_a_disagreement_in_numpy_counts():
+    assert judge([Case("a", 1, 2, np.float64(1) == 2)], PASSED) == "fails"
 
 
 def test_a_claim_without_cases_is_refused():

@@ -67,3 +67,13 @@ def test_critical_values_by_hand():
 
 def test_a_nonlinear_chain_has_a_minimum_that_is_not_global():
     assert claim.control().passed
+
+
+def test_the_printed_verdict_is_that_of_the_entries_seen(monkeypatch):
+    monkeypatch.setattr(claim, "FACTORS", ())
+    monkeypatch.setattr(claim, "NETWORKS", ())
+    monkeypatch.setattr(claim, "observed_pieces", lambda m, _: claim.predicted_pieces(m))
+    assert claim.check().printed_verdict == "fails"
+    monkeypatch.setattr(claim, "off_diagonal", lambda _: -2)
+    found = claim.check()
+    assert (found.verdict, found.printed_verdict) == ("fails", "holds")

@@ -114,6 +114,11 @@ def test_index_and_error_holds_and_wigner_alone_has_no_threshold():
     assert outcome.control.passed
 
 
+def test_the_control_runs_the_tests_of_the_claim_and_can_pass_them(monkeypatch):
+    monkeypatch.setattr(index, "wigner_part", hessian_model)  # nothing left out: no test may fail on purpose
+    assert not index.control(seed=0).passed
+
+
 def test_a_share_beyond_the_model_is_refused():
     with pytest.raises(ValueError, match="0 < phi <= 1"):
         negative_share(1.5, 0.1)

@@ -22,6 +22,10 @@ class Case:
     observed: Any
     agrees: bool | None
 
+    def __post_init__(self) -> None:
+        if self.agrees is not None:  # numpy's False is not the False that a verdict looks for
+            object.__setattr__(self, "agrees", bool(self.agrees))
+
 
 @dataclass(frozen=True)
 class Control:

@@ -5,7 +5,7 @@ residuals. Predicted: threshold in closed form, shares by integrating the densit
 eigenvalues of sampled matrices, and the threshold as the root of a discriminant.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,8 @@ PHIS = (0.25, 0.5)  # weights over equations
 RATIOS = (0.9, 1.25, 1.5, 2.0, 3.0, 4.0)  # eps / c
 WINDOW = (1.25, 1.4, 1.6)  # eps / c for the fitted exponent: several eigenvalues are negative there
 
+Sample = Callable[[int, float, Sequence[float], int], np.ndarray]  # size, phi, errors, seed -> (errors, size, size)
+
 
 @dataclass(frozen=True)
 class Slope:
@@ -39,11 +41,18 @@ def predicted(phi: float, ratio: float) -> float:
     return negative_share(phi, ratio * error_threshold(phi))
 
 
-def observed(phi: float, ratios: Sequence[float], size: int, draws: int, seed: int) -> np.ndarray:
+def observed(
+    phi: float, ratios: Sequence[float], size: int, draws: int, seed: int, sample: Sample = hessian_model
+) -> np.ndarray:
     """Shares of negative eigenvalues in sampled matrices (draws, len(ratios))."""
     errors = [ratio * error_threshold(phi) for ratio in ratios]
-    samples = (hessian_model(size, phi, errors, seed * draws + draw) for draw in range(draws))
+    samples = (sample(size, phi, errors, seed * draws + draw) for draw in range(draws))
     return np.array([(np.linalg.eigvalsh(matrices) < 0).mean(axis=1) for matrices in samples])
+
+
+def wigner_part(size: int, phi: float, errors: Sequence[float], seed: int) -> np.ndarray:
+    """`hessian_model` without its Wishart part, which is all of it at the error 0: the control."""
+    return hessian_model(size, phi, errors, seed) - hessian_model(size, phi, [0.0], seed)
 
 
 def observed_threshold(phi: float) -> float:
@@ -71,13 +80,13 @@ def predicted_slope(phi: float) -> float:
     return float(_fit(np.array([[predicted(phi, ratio) for ratio in WINDOW]]))[0])
 
 
-def observed_slope(phi: float, size: int, draws: int, seed: int) -> Slope:
+def observed_slope(phi: float, size: int, draws: int, seed: int, sample: Sample = hessian_model) -> Slope:
     """The same slope from sampled matrices, with a 99 % bootstrap interval over the draws.
 
     The interval is widened by what half an eigenvalue at the lower end of WINDOW does: matrices of finite size have
     their mean count off by a fraction of one near an edge.
     """
-    shares = observed(phi, WINDOW, size, draws, seed)
+    shares = observed(phi, WINDOW, size, draws, seed, sample)
     rng = np.random.default_rng([seed, 7])
     again = shares[rng.integers(0, draws, size=(2000, draws))].mean(axis=1)
     slopes = _fit(again[(again > 0).all(axis=1)])
@@ -90,17 +99,33 @@ def _fit(shares: np.ndarray) -> np.ndarray:
     return np.polyfit(np.log(np.array(WINDOW) - 1), np.log(shares).T, 1)[0]
 
 
-def control(seed: int, size: int = 400) -> Control:
-    """The Wigner part alone: half of the eigenvalues are negative at every error, there is no threshold."""
-    rng = np.random.default_rng([seed, 11])
-    S = rng.standard_normal((size, size))
-    shares = [float((np.linalg.eigvalsh(np.sqrt(r * 0.01) * (S + S.T)) < 0).mean()) for r in (0.5, 4.0)]
+def control(seed: int, size: int = 200) -> Control:
+    """The Wigner part alone, through the same tests: half of its eigenvalues are negative at every error."""
+    cases = sampled_cases(seed, size, wigner_part)
     return Control(
-        "without the Wishart part, errors 0.5 c and 4 c",
-        "no growth from 0",
-        [round(share, 3) for share in shares],
-        shares[0] == shares[1] > 0.4,
+        "without the Wishart part there is no threshold: every test of shares and exponent must fail",
+        f"0 of {len(cases)} tests passed",
+        f"{sum(case.agrees is True for case in cases)} of {len(cases)}: "
+        + "; ".join(f"{case.instance}: {case.observed}" for case in cases),
+        all(case.agrees is False for case in cases),
     )
+
+
+def sampled_cases(seed: int, size: int, sample: Sample = hessian_model) -> list[Case]:
+    """Shares at RATIOS, their growth, and the exponent, of sampled matrices."""
+    cases, phi = [], 0.5
+    shares = observed(phi, RATIOS, size, 4, seed, sample)
+    for ratio, column in zip(RATIOS, shares.T, strict=True):
+        expected, mean = predicted(phi, ratio), float(column.mean())
+        tolerance = 4 * float(column.std(ddof=1)) / np.sqrt(len(column)) + 1 / size
+        agrees = bool(abs(mean - expected) <= tolerance)
+        cases.append(Case(f"phi={phi}: alpha at {ratio:g} c", round(expected, 5), round(mean, 5), agrees))
+    grows = bool((np.diff(shares.mean(axis=0)) > 0).all())
+    cases.append(Case("alpha grows with the error", True, grows, grows))
+    slope, expected = observed_slope(0.25, size, 12, seed, sample), predicted_slope(0.25)
+    shown = f"{slope.estimate:.3f}, interval {slope.low:.3f} to {slope.high:.3f}"
+    name = f"phi=0.25: exponent fitted from {WINDOW[0]:g} c to {WINDOW[-1]:g} c"
+    return [*cases, Case(name, round(expected, 3), shown, slope.low <= expected <= slope.high)]
 
 
 def check(seed: int = 0, size: int = 600) -> Claim:
@@ -111,27 +136,8 @@ def check(seed: int = 0, size: int = 600) -> Claim:
         cases.append(
             Case(f"phi={phi}: threshold c", round(threshold, 8), round(root, 8), abs(threshold - root) < 1e-12)
         )
-    phi = 0.5
-    shares = observed(phi, RATIOS, size, 4, seed)
-    for ratio, column in zip(RATIOS, shares.T, strict=True):
-        expected, mean = predicted(phi, ratio), float(column.mean())
-        tolerance = 4 * float(column.std(ddof=1)) / np.sqrt(len(column)) + 1 / size
-        cases.append(
-            Case(
-                f"phi={phi}: alpha at {ratio:g} c",
-                round(expected, 5),
-                round(mean, 5),
-                abs(mean - expected) <= tolerance,
-            )
-        )
-    grows = bool((np.diff(shares.mean(axis=0)) > 0).all())
-    cases.append(Case("alpha grows with the error", True, grows, grows))
-    slope, expected = observed_slope(0.25, size, 12, seed), predicted_slope(0.25)
-    shown = f"{slope.estimate:.3f}, interval {slope.low:.3f} to {slope.high:.3f}"
-    agrees = slope.low <= expected <= slope.high
-    name = f"phi=0.25: exponent fitted from {WINDOW[0]:g} c to {WINDOW[-1]:g} c"
-    cases.append(Case(name, round(expected, 3), shown, agrees))
-    limit = limit_exponent(phi)
+    cases += sampled_cases(seed, size)
+    limit = limit_exponent(0.5)
     cases.append(Case("exponent at 1.0001 c", 1.5, round(limit, 4), abs(limit - 1.5) < 1e-3))
     return Claim.from_cases(
         cases,
