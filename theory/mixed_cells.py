@@ -4,8 +4,9 @@ A cell is n edges (a_i, b_i), rows of the points of support i; `first[i]` is the
 of all points. Normals are integers: the true ones times the determinant of the edges, which is kept positive.
 """
 
-import numba
 import numpy as np
+
+from theory.jit import njit
 
 LIFT = 2**24  # random heights lie in [0, 2 * LIFT)
 DONE, TIE, OVERFLOW, WRONG, SPENT = range(5)
@@ -13,7 +14,7 @@ _SMALL = 2.0**31  # products of two numbers below it fit in 64 bits
 _LARGE = 2.0**60
 
 
-@numba.njit(cache=True)
+@njit(cache=True)
 def flip(
     edges: np.ndarray, points: np.ndarray, first: np.ndarray, heights: np.ndarray, speeds: np.ndarray, budget: float
 ) -> tuple[int, np.ndarray]:
@@ -77,7 +78,7 @@ def flip(
     return DONE, out[:count]
 
 
-@numba.njit(cache=True)
+@njit(cache=True)
 def _invert(cell: np.ndarray, points: np.ndarray, first: np.ndarray, inverse: np.ndarray) -> int:
     """The inverse of the matrix of edges (rows b - a) times its determinant, made positive; 0 where 64 bits fail.
 
@@ -105,7 +106,7 @@ def _invert(cell: np.ndarray, points: np.ndarray, first: np.ndarray, inverse: np
     return determinant
 
 
-@numba.njit(cache=True)
+@njit(cache=True)
 def _exchange(inverse: np.ndarray, determinant: int, coordinates: np.ndarray, slot: int) -> int:
     """Put a vector with these coordinates into the basis; returns the new determinant, 0 where 64 bits fail."""
     n = len(coordinates)
@@ -122,7 +123,7 @@ def _exchange(inverse: np.ndarray, determinant: int, coordinates: np.ndarray, sl
     return sign * new
 
 
-@numba.njit(cache=True)
+@njit(cache=True)
 def _normals(
     cell: np.ndarray,
     first: np.ndarray,
@@ -144,7 +145,7 @@ def _normals(
     return size
 
 
-@numba.njit(cache=True)
+@njit(cache=True)
 def _level(point: np.ndarray, height: int, direction: np.ndarray, determinant: int) -> int:
     level = determinant * height
     for k in range(len(point)):
@@ -152,7 +153,7 @@ def _level(point: np.ndarray, height: int, direction: np.ndarray, determinant: i
     return level
 
 
-@numba.njit(cache=True)
+@njit(cache=True)
 def _next_event(
     cell: np.ndarray,
     points: np.ndarray,
@@ -184,7 +185,7 @@ def _next_event(
     return best_support, best_column, tie
 
 
-@numba.njit(cache=True)
+@njit(cache=True)
 def _compare(p: int, q: int, r: int, s: int) -> int:
     """The sign of p/q - r/s, q and s positive, exactly: by continued fractions, so that no product overflows."""
     sign = 1
@@ -199,7 +200,7 @@ def _compare(p: int, q: int, r: int, s: int) -> int:
         sign = -sign
 
 
-@numba.njit(cache=True)
+@njit(cache=True)
 def _ends_as_cell(
     cell: np.ndarray,
     points: np.ndarray,

@@ -8,8 +8,9 @@ in C^n, with multiplicity; with one group it is Bezout's. Source: A. Morgan and 
 import math
 from collections.abc import Callable, Iterator, Sequence
 
-import numba
 import numpy as np
+
+from theory.jit import njit
 
 EXHAUSTIVE_UNKNOWNS = 8  # 4,140 partitions
 _STATES = 200_000  # of the recursion, for one partition in a search
@@ -158,7 +159,7 @@ def degrees_in_groups(supports: Sequence[np.ndarray], labels: Labels) -> tuple[l
     return [(support @ indicator).max(axis=0).tolist() for support in supports], indicator.sum(axis=0).tolist()
 
 
-@numba.njit(cache=True)
+@njit(cache=True)
 def _number(exponents: np.ndarray, first: np.ndarray, labels: np.ndarray, sizes: np.ndarray) -> float:
     """The number in floating point; the table is flat, with a stride for each group."""
     groups = len(sizes)

@@ -8,6 +8,7 @@ from theory.continuation.homotopy import Homotopy, Reduced
 from theory.continuation.polyhedral import Polyhedra, PolyhedralError, polyhedra, polyhedral
 from theory.continuation.start import multihomogeneous, total_degree
 from theory.continuation.tracker import Progress
+from theory.jit import ENGINE
 from theory.multihomogeneous import EXHAUSTIVE_UNKNOWNS, best_partition
 
 Restart = Callable[[int], Homotopy]
@@ -32,7 +33,12 @@ def choose(reduced: Reduced, start: str, seed: int, max_paths: int, progress: Pr
     if start == "polyhedral":
         return _by_cells(polyhedra(reduced), seed, max_paths, progress, "")
     bezout = math.prod(sorted(_degrees(reduced))[-reduced.n_free :])
-    if start == "auto" and bezout > SEARCH_FROM and (reduced.system.network is None or not reduced.system.affine):
+    if (
+        start == "auto"
+        and ENGINE == "numba"
+        and bezout > SEARCH_FROM
+        and (reduced.system.network is None or not reduced.system.affine)
+    ):
         reason = f" instead of {bezout} by total degree"
         try:
             cells = polyhedra(reduced, max_work=min(_WORK_PER_PATH * bezout, _MOST_WORK))

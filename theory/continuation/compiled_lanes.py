@@ -10,10 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic, models, overload, register_model
-
-__all__ = ["LANES", "Lanes", "blend", "less", "load", "maximum", "njit", "splat", "store"]
 
 LANES = 8
 """Paths side by side. One AVX-512 register of doubles; 8 lanes are 5 to 7 times faster than one."""

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from theory.continuation.tape import Tape
-from theory.continuation.vectors import LANES, less, load, maximum, njit, splat, store
+from theory.continuation.vectors import LANES, less, load, maximum, splat, store
+from theory.jit import njit
 
 JIT: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
 WIDTH = 2 * LANES  # doubles in a complex register

@@ -3,18 +3,10 @@
 The tracker's source is the same, so are its paths but for the last bits; it takes some hundred times as long.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 
 LANES = 64
 """More than compiled ones, since each operation costs a microsecond whatever it works on."""
-
-
-def njit(**options: Any) -> Callable[[Callable], Callable]:
-    """Leave the function as it is."""
-    return lambda function: function
 
 
 def load(array: np.ndarray, index: int) -> np.ndarray:

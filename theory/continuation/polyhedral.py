@@ -22,8 +22,6 @@ from functools import cached_property
 from itertools import product
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import structural_rank
 
 from theory.continuation import sift
 from theory.continuation.homotopy import Homotopy, Reduced, Reduction, balance
@@ -207,7 +205,12 @@ def _matched(supports: list[np.ndarray], zero: list[int]) -> bool:
     for row, points in zip(pattern, supports, strict=True):
         linear = points[:, zero][points[:, zero].sum(axis=1) == 1]
         row[linear.any(axis=0)] = 1
-    return not zero or structural_rank(csr_array(pattern)) == len(zero)
+    if not zero:
+        return True
+    from scipy.sparse import csr_array  # a quarter of a second that most systems need not wait for
+    from scipy.sparse.csgraph import structural_rank
+
+    return bool(structural_rank(csr_array(pattern)) == len(zero))
 
 
 # ---- the two homotopies

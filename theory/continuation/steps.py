@@ -20,7 +20,8 @@ from theory.continuation.kernels import (
     substitute,
 )
 from theory.continuation.tape import Tape
-from theory.continuation.vectors import LANES, blend, less, load, maximum, njit, splat, store
+from theory.continuation.vectors import LANES, blend, less, load, maximum, splat, store
+from theory.jit import njit
 
 STARTING, TRACKING, POLISHING, REPATCHED = 0, 1, 2, 3  # phases of a lane
 

@@ -52,7 +52,8 @@ from theory.continuation.steps import (
     turn_logarithmic,
 )
 from theory.continuation.tape import Tape
-from theory.continuation.vectors import LANES, njit
+from theory.continuation.vectors import LANES
+from theory.jit import njit
 
 Progress = Callable[[int, int, str], None]
 

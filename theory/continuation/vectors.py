@@ -1,25 +1,11 @@
-"""Paths side by side: compiled by numba, or in numpy where numba is missing or THEORY_TRACKER=numpy asks for that."""
+"""Paths side by side: in LLVM's vectors where numba compiles, else in numpy arrays."""
 
-import os
 from importlib import import_module
 from typing import Any
 
-ENGINES = {"numba": "theory.continuation.compiled_lanes", "numpy": "theory.continuation.numpy_lanes"}
+from theory.jit import ENGINE
 
-
-def _lanes() -> tuple[str, Any]:
-    wanted = os.environ.get("THEORY_TRACKER", "")
-    if wanted not in ("", *ENGINES):
-        raise ValueError(f"THEORY_TRACKER must be one of {', '.join(ENGINES)}, got {wanted!r}")
-    try:
-        return wanted or "numba", import_module(ENGINES[wanted or "numba"])
-    except (ImportError, OSError):  # no numba, or no LLVM library that it can load
-        if wanted == "numba":
-            raise
-        return "numpy", import_module(ENGINES["numpy"])
-
-
-ENGINE, _chosen = _lanes()
+_chosen: Any = import_module(f"theory.continuation.{'compiled' if ENGINE == 'numba' else 'numpy'}_lanes")
 LANES: int = _chosen.LANES
-njit, load, store, splat = _chosen.njit, _chosen.load, _chosen.store, _chosen.splat
+load, store, splat = _chosen.load, _chosen.store, _chosen.splat
 maximum, less, blend = _chosen.maximum, _chosen.less, _chosen.blend
