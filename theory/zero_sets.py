@@ -32,6 +32,10 @@ MAX_PATHS = 60_000
 # Large points that are no zeros have relative residuals of 1e-8, true ones of 1e-15.
 NEARLY_VANISHES, VANISHES, VANISHES_AT_SINGULAR = 1e-6, 1e-12, 1e-9
 NEARLY_DEPENDENT = 1e-5  # relative singular value of the Jacobian below which an end may lie on a larger component
+FAR_OUT = 1e12  # a coordinate so large belongs to an end at infinity
+ROUNDED_TO_ZERO = 1e-12  # relative singular value of the Jacobian below which a Newton step is rounding
+SMALLEST_UNIT = 1e-2  # of an unknown near 0
+STAYS = 1e-3  # relative length of the Newton step at a point that counts as a zero
 SINGULAR_RADIUS = 1e-4  # relative distance within which singular ends are one point
 
 Progress = Callable[[int, int, str], None]
@@ -205,7 +209,7 @@ def _components(
 ) -> list[Component]:
     """The components of dimension k = len(slices) among the solutions of the square system on the slices."""
     k = len(slices)
-    near = residuals < NEARLY_VANISHES
+    near = (residuals < NEARLY_VANISHES) & (np.abs(solutions.solutions).max(axis=1, initial=0) < FAR_OUT)
     points, counts = solutions.solutions[near], np.asarray(solutions.multiplicity)[near]
     points, full_rank = _polished(system, slices, points)
     on_set = relative_residual(system, points) < np.where(full_rank, VANISHES, VANISHES_AT_SINGULAR)
@@ -216,7 +220,8 @@ def _components(
     for component in larger:
         if component.multiplicity == 1 and len(suspects):
             on_larger[suspects] |= component._witness.contains(points[suspects], rng)
-    points, counts = points[~on_larger], counts[~on_larger]
+    kept = ~on_larger & _stays(system, slices, points)
+    points, counts = points[kept], counts[kept]
     components: list[Component] = []
     for count in sorted(set(counts.tolist())):
         witness = WitnessSet(square, slices, points[counts == count])
@@ -246,6 +251,23 @@ def _polished(system: PolynomialSystem, slices: np.ndarray, points: np.ndarray) 
         points = points - np.where(short[:, None], step, 0)
     singular_values = np.linalg.svd(jacobian, compute_uv=False)
     return points, singular_values[:, -1] > NEARLY_DEPENDENT * singular_values[:, 0]
+
+
+def _stays(system: PolynomialSystem, slices: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Whether Newton's method leaves points (p, n) where they are: (p,).
+
+    It moves far-out points at which all equations are small without having a zero near by. Directions in which rounding
+    errors alone would make long steps are left out.
+    """
+    if not len(points):
+        return np.zeros(0, dtype=bool)
+    normals = np.broadcast_to(slices[:, :-1], (len(points), *slices[:, :-1].shape))
+    scale = np.hstack([1 + system.magnitude(points), np.full((len(points), len(slices)), 1.0)])
+    values = np.hstack([system.evaluate(points), points @ slices[:, :-1].T + slices[:, -1]]) / scale
+    units = np.hypot(np.abs(points), SMALLEST_UNIT)  # those of far-out points differ by many orders
+    jacobian = np.concatenate([system.jacobian(points), normals], axis=1) / scale[:, :, None] * units[:, None]
+    step = units * np.einsum("pnm,pm->pn", np.linalg.pinv(jacobian, rcond=ROUNDED_TO_ZERO), values)
+    return np.max(np.abs(step), axis=1) < STAYS * (1 + np.max(np.abs(points), axis=1))
 
 
 def _merged(points: np.ndarray, counts: np.ndarray, full_rank: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -17,6 +17,7 @@ PRINTED_FAILS = {
     "real-zeros",
     "zero-set-dimension",
     "regions",
+    "proposition-1",
     "corollary-1",
     "inconsistent",
     "minimum-norm",

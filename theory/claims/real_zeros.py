@@ -5,8 +5,7 @@ sqrt(product of degrees) real zeros; coefficients that a network makes do not ha
 a * p(w x) with as many data as weights and Gaussian targets the mean is a volume: that of the surface w -> the line
 through (p(w x_1), ..., p(w x_N)) in projective space, over that of projective space. Predicted: the square root, and
 that volume by quadrature. Observed: real zeros counted by homotopy in random systems, some of them proved. The
-printed l^(N d / 2) is set beside: it misses for every network tried, from either side, and exceeds even the number of
-complex zeros of the smallest.
+printed l^(N d / 2) is set beside: it misses, and exceeds even the number of complex zeros of the smallest network.
 """
 
 import math
