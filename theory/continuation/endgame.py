@@ -14,7 +14,7 @@ import numpy as np
 
 from theory.continuation.homotopy import Homotopy
 from theory.continuation.tape import evaluate
-from theory.continuation.tracker import DEFAULT, HOMOGENISING, LAST_U, REACHED, Ends, Settings, carry, track
+from theory.continuation.tracker import DEFAULT, ERROR, HOMOGENISING, LAST_U, REACHED, Ends, Settings, carry, track
 
 CORNERS = 8  # of the polygon that stands for a circle
 LARGEST_WINDING = 24
@@ -24,6 +24,8 @@ ones (which close less often) for the few paths that rounding errors spoil furth
 _LOOP = DEFAULT._replace(endgame=0.0, largest_step=0.5, accepted_update=1e-8, predictor_error=1e-3, newton_ratio=0.05)
 _CLOSED = 1e-6  # relative distance to the first point that counts as closed
 _AGREE = 1e-7  # ends found at two radii
+_ROUNDING_U = 1e-14  # time 0 itself is reached to within rounding only,
+_KNOWN = 1e-6  # and the point there known if Newton's updates are below that, relative
 _SLOW = 1e-3  # |x_0| / |x| that no finite solution is expected to fall below
 
 
@@ -202,10 +204,11 @@ def _agreement(
     last_u, last_size = last[:, LAST_U], last[:, HOMOGENISING]
     with np.errstate(all="ignore"):
         decades = np.log10(before.size / now.size)
-        expected = now.size * (last_u / radius) ** valuation
+        expected = now.size * (np.maximum(last_u, _ROUNDING_U) / radius) ** valuation
     slack = np.where(now.size < _SLOW, 10, 1.5)
     steady = np.maximum(np.abs(valuation - before.valuation), np.abs(decades - valuation)) < 0.1 * valuation
-    goes_on = (last_size < slack * expected) | (last_u > radius) | (last_u == 0)
+    unknown = (last_u > radius) | ((last_u == 0) & (last[:, ERROR] > _KNOWN))
+    goes_on = (last_size < slack * expected) | unknown
     depth = np.minimum(np.where(last_u > 0, last_u, 1.0), radius)
     deep = (depth <= 1e-9) | ((now.size < _SLOW) & ((depth <= 1e-6) | (closed & (depth <= 1e-4))))
     infinite = (valuation > 0.02) & steady & goes_on & deep

@@ -73,12 +73,20 @@ class Family:
         best: SolutionSet | None = None
         for way in range(_WAYS):  # straight, or where a path fails, by way of other generic parameters
             found = follow(lambda s: self._homotopy(reduced, goal, s), seed + 1000 * way, progress)
-            if best is None or _missing(found) < _missing(best):
+            if best is None or self._missing(found) < self._missing(best):
                 best = replace(found, seed=seed)
-            if not _missing(best):
+            if not self._missing(best):
                 break
         assert best is not None
+        if self._missing(best):
+            note = f"the count is below the certified trace: {self._missing(best)} of {self.degree} zeros are missing"
+            best = replace(best, notes=(*best.notes, note))
         return best
+
+    def _missing(self, found: SolutionSet) -> int:
+        """Zeros of the family without an end of their own."""
+        paths = found.paths
+        return self.degree - paths.at_infinity - paths.not_isolated - int(found.multiplicity.sum())
 
     def _homotopy(self, reduced: Reduced, goal: np.ndarray, seed: int) -> Homotopy:
         """From the generic parameters to the goal; for another seed than 0 by way of other generic ones."""
@@ -90,6 +98,8 @@ class Family:
                 points, _ = _carry(self.tape, self.points, np.array([self.parameters, start]))
                 if len(points) == self.degree:
                     break
+            else:  # none is left behind
+                start, points = self.parameters, self.points
         origin = f"monodromy: {self.degree} zeros of the family, trace residual {self.trace_residual:.1e}"
         return Homotopy(self.tape, points, np.array([start, goal]), reduced, origin, complete=True)
 
@@ -137,12 +147,6 @@ def of_system(system: PolynomialSystem, seed: int = 0, progress: Progress | None
 def solve_system(system: PolynomialSystem, seed: int, progress: Progress | None) -> SolutionSet:
     """The zeros of a network's system with slices, by way of its family."""
     return of_system(system, seed, progress).solve(_equations(system).targets, seed, progress)
-
-
-def _missing(found: SolutionSet) -> int:
-    """Paths without an end of their own."""
-    paths = found.paths
-    return paths.tracked - paths.at_infinity - paths.not_isolated - int(found.multiplicity.sum())
 
 
 def _equations(system: PolynomialSystem) -> NetworkEquations:

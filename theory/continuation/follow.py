@@ -217,6 +217,7 @@ def _settle(homotopy: Homotopy, ends: Ends, endgame: bool = True) -> Outcome:
     unclear |= info[reached, ERROR] > _DOUBTFUL_ERROR
     kind[reached[~unclear]] = FINITE
     points = homotopy.affine(ends.points)
+    _rescue(homotopy.reduced.scaled, kind, points, np.flatnonzero((kind == FAILED) & stopped & (info[:, LAST_U] == 0)))
     doubtful = np.flatnonzero((kind == FAILED) & stopped)
     if len(doubtful) and endgame:
         settled = cauchy(homotopy, doubtful, ends)
@@ -225,6 +226,15 @@ def _settle(homotopy: Homotopy, ends: Ends, endgame: bool = True) -> Outcome:
         kind[doubtful[finite]] = SINGULAR
         points[doubtful[finite]] = homotopy.affine(settled.points[finite])
     return Outcome(kind, points)
+
+
+def _rescue(system: PolynomialSystem, kind: np.ndarray, points: np.ndarray, which: np.ndarray) -> None:
+    """Count as finite those ends at u = 0 that are ill-conditioned, large as a rule, but regular for Newton's method on
+    the system itself."""
+    which = which[np.isfinite(points[which]).all(axis=1)]
+    if system.n_equations == system.n_unknowns:
+        limits, regular = sift.regular_limits(system, points[which])
+        points[which[regular]], kind[which[regular]] = limits[regular], FINITE
 
 
 def sift_ends(reduced: Reduced, outcome: Outcome) -> Found:

@@ -31,8 +31,9 @@ FIRST, SECOND, NORM, MOVED, DONE, REJECTED, OUTWARD, GROUPS = range(7, 15)
 """Rows of `state`: u accepted and tried; step size; Newton's quadratic constant; distance of the nearest pole at the
 last step and at this one; size of the third Taylor coefficient; both Newton updates, relative; squared norms of the
 point and of the update; accepted and rejected steps; |x_0| / |x| where x_0 goes to 0 like a power of u, 1 where it
-stands still, else 2. STEP, POLE, NEAREST and THIRD are by log u in logarithmic lanes. From GROUPS on three rows a
-group: where the slope of log|x_0| was taken last, log|x_0| there, and the slope."""
+stands still, else 2. STEP, POLE, NEAREST and THIRD are by log u in logarithmic lanes. From GROUPS on six rows a
+group: where the slope of log|x_0| was taken last, |x_0| / |x| there, and the slope; where slope and valuation agreed
+last, |x_0| / |x| there, and the valuation."""
 
 PATH, PHASE, POLISHED, LOGARITHMIC = range(4)
 """Rows of `ids`: number of the path (-1: empty lane), phase, cycles spent polishing, 1 where steps are by log u."""
@@ -44,7 +45,7 @@ class Workspace(NamedTuple):
     """What one thread needs; the integers are offsets into `memory` (registers come first, at 0)."""
 
     memory: np.ndarray
-    state: np.ndarray  # (15 + 3 groups, LANES)
+    state: np.ndarray  # (15 + 6 groups, LANES)
     ids: np.ndarray  # (4, LANES)
     swaps: np.ndarray
     stride: int  # from one Taylor order of the registers to the next
@@ -75,7 +76,7 @@ def make_workspace(tape: Tape, decays: bool) -> Workspace:
         memory[(tape.n_inputs - 1) * WIDTH + lane] = 1.0
     return Workspace(
         memory=memory,
-        state=np.ones((GROUPS + 3 * tape.n_groups, LANES)),
+        state=np.ones((GROUPS + 6 * tape.n_groups, LANES)),
         ids=np.full((4, LANES), -1),
         swaps=np.zeros(3 * n * LANES + 1, np.int64),
         stride=stride,
@@ -135,8 +136,9 @@ def fill_lane(
     state[DONE, lane], state[REJECTED, lane], state[OUTWARD, lane] = 0.0, 0.0, 1.0
     work.ids[LOGARITHMIC, lane] = 0
     for g in range(tape.n_groups):
-        row = GROUPS + 3 * g
+        row = GROUPS + 6 * g
         state[row, lane], state[row + 1, lane], state[row + 2, lane] = 0.01, 1e300, 0.0
+        state[row + 3, lane], state[row + 4, lane], state[row + 5, lane] = 1.0, 0.0, 1.0
 
 
 @njit(**JIT)

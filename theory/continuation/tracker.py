@@ -65,6 +65,7 @@ STATUS, LAST_U, STEPS, REJECTIONS, ERROR, PIVOTS, VALUATION, HOMOGENISING = rang
 times its ratio to the one before, which stays near 1 at singular points), smallest over largest pivot,
 valuation of the homogenising coordinate, its size relative to the point."""
 
+_GOES_ON = 1.1  # times what the last reliable valuation lets expect: |x_0| where rounding spoils its derivatives
 _POLISH_LIMIT = 4  # cycles of two Newton steps at u = 0
 _NOISE = 1e-7  # Newton updates below that need not contract: so large is rounding at ill-conditioned points
 
@@ -87,7 +88,7 @@ class Settings(NamedTuple):
     infinity_u: float = 1e-7  # infinity is decided below this only: finite paths of cyclic-7 look infinite until there,
     far_out: float = 1e-5  # and where |x_0| / |x| is below this: solutions up to its inverse look infinite until there;
     stalled_u: float = 1e-9  # or below this, where rounding allows no further step;
-    deepest_u: float = 1e-17  # or below this
+    deepest_u: float = 1e-24  # or below this: 1e-3 of valuation 1/8
     smallest_valuation: float = 0.04
     max_steps: float = 2000.0
     smallest_step: float = 1e-12
@@ -146,7 +147,7 @@ def heads_to_infinity(work: Workspace, tape: Tape, settings: Settings, lane: int
     """
     n, memory, state, ids, u = tape.n_coordinates, work.memory, work.state, work.ids, work.state[U, lane]
     unit = u if ids[LOGARITHMIC, lane] == 0 else 1.0
-    outward, moves = 1.0, False
+    agreed, outward, moves = 1.0, 1.0, False
     for g in range(tape.n_groups):
         size = 0.0
         for i in range(n):
@@ -163,7 +164,7 @@ def heads_to_infinity(work: Workspace, tape: Tape, settings: Settings, lane: int
         if ids[LOGARITHMIC, lane] == 0:
             change += w1
         relative = abs(z) / np.sqrt(size)
-        row = GROUPS + 3 * g
+        row = GROUPS + 6 * g
         if u < 0.02 * state[row, lane]:
             slope = np.log(state[row + 1, lane] / relative) / np.log(state[row, lane] / u)
             state[row + 2, lane] = slope if abs(slope - w1.real) < 0.1 * abs(w1.real) else 0.0
@@ -171,10 +172,14 @@ def heads_to_infinity(work: Workspace, tape: Tape, settings: Settings, lane: int
         slope = state[row + 2, lane]
         agree = abs(w1.real - slope) < 0.1 * slope and abs(change) < 0.1 * w1.real
         if slope > settings.smallest_valuation and agree:
+            state[row + 3, lane], state[row + 4, lane], state[row + 5, lane] = u, relative, w1.real
+            agreed = min(agreed, relative)
+        expected = state[row + 4, lane] * (u / state[row + 3, lane]) ** state[row + 5, lane]
+        if u == state[row + 3, lane] or (u < settings.singular_u and relative < _GOES_ON * expected):
             outward = min(outward, relative)
         moves |= abs(w1) > settings.smallest_valuation
     state[OUTWARD, lane] = outward if outward < 1.0 or not moves else 2.0
-    return outward < 1.0 and (u < settings.deepest_u or (u < settings.infinity_u and outward < settings.far_out))
+    return agreed < 1.0 and (u < settings.deepest_u or (u < settings.infinity_u and agreed < settings.far_out))
 
 
 @njit(**JIT)
@@ -259,7 +264,7 @@ def finish(work: Workspace, tape: Tape, lane: int, status: int, ends: np.ndarray
         size = max(size, abs(ends[path, i]))
     for g in range(tape.n_groups):
         homogenising = min(homogenising, abs(ends[path, n - tape.n_groups + g]))
-        valuation = max(valuation, state[GROUPS + 3 * g + 2, lane])
+        valuation = max(valuation, state[GROUPS + 6 * g + 2, lane])
     info[path, VALUATION], info[path, HOMOGENISING] = valuation, homogenising / size
     work.ids[PATH, lane], work.ids[PHASE, lane] = -1, STARTING
 

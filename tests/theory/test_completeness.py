@@ -1,0 +1,58 @@
+"""No finite solution is counted as infinite: large ones look infinite until late, ill-conditioned ones stop early."""
+
+import numpy as np
+import pytest
+
+import theory as th
+from theory.claims.zero_set_dimension import CUBIC, rational_data
+from theory.continuation import sift
+
+
+def cubic_slice(seed, data=0):
+    """5 points on the cubic 2-2-1 network, sliced: 475 zeros by the trace test, some of them of size 10^3 to 10^4."""
+    network = th.PolynomialNetwork((2, 2, 1), th.PolynomialActivation(list(CUBIC)), bias=(True, False))
+    return network.interpolation_system(rational_data((5, 2), data), rational_data((5, 1), data + 1000)).slice(seed)
+
+
+@pytest.mark.parametrize("seed", [0, 2, 3])
+def test_large_solutions_of_sliced_networks_are_not_counted_as_infinite(seed):
+    found = th.solve(cubic_slice(seed), start="total-degree")
+    assert len(found) == 475
+    assert np.abs(found.solutions).max() > 100
+
+
+def test_solutions_at_the_limit_of_double_precision_are_undecided_rather_than_infinite():
+    """One of these 475, of condition 3e11, is not reached by Newton's method in double precision."""
+    found = th.solve(cubic_slice(1), start="total-degree")
+    assert len(found) + found.paths.failed >= 475
+    assert np.abs(found.solutions).max() > 10_000
+
+
+def test_solutions_that_look_infinite_down_to_1e_minus_18_are_found():
+    """172 zeros by the trace test, 12 of them of size 100 to 500 and of condition 1e13 to 5e14: their paths go out like
+    u^(1/7) until there. One may end beyond double precision."""
+    rng = np.random.default_rng(102)
+    network = th.PolynomialNetwork((1, 2, 1, 1), th.monomial(2), bias=(True, True, False))
+    targets = rng.normal(size=3)
+    system = network.interpolation_system(rng.normal(size=(3, 1)), targets).slice(2)
+    assert len(th.solve(system, start="total-degree", seed=2)) in (171, 172)
+
+
+def test_newtons_method_tells_regular_zeros_from_multiple_ones():
+    double = th.PolynomialSystem.parse("1\n(x - 10)^2;")
+    close = th.PolynomialSystem.parse("1\n(x - 10)*(x - 10.001);")
+    near = np.array([[10 + 1e-8], [10 - 3e-9j], [10 + 2e-5]], complex)
+    assert not sift.regular_limits(double, near)[1].any()
+    limits, regular = sift.regular_limits(close, near)
+    assert regular.all()
+    assert np.allclose(limits, 10, rtol=1e-12)
+    assert not sift.regular_limits(close, np.array([[1e6 + 0j]]))[1].any()  # no zero nearby
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_family_follows_all_its_zeros_to_new_targets_by_whatever_way(seed):
+    network = th.PolynomialNetwork((2, 2, 1), th.monomial(2), bias=(True, False))
+    rng = np.random.default_rng(0)
+    family = th.family(network, rng.normal(size=(5, 2)))
+    found = family.solve(rng.normal(size=5), seed=seed)
+    assert found.paths.tracked == family.degree == len(found)
