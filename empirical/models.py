@@ -41,11 +41,14 @@ class _Polynomial(torch.autograd.Function):
 
 
 class Activate(nn.Module):
-    """An activation as a module, so that what enters it can be observed; name: "relu" or the polynomial's degree."""
+    """An activation as a module, so that what enters it can be observed.
+
+    activation: "relu" or the polynomial, which `PolynomialNetwork.from_torch` reads; name: "relu" or its degree
+    """
 
     def __init__(self, activation: Activation) -> None:
         super().__init__()
-        self.function = activation_function(activation)
+        self.activation, self.function = activation, activation_function(activation)
         self.name = activation if isinstance(activation, str) else f"degree {activation.degree}"
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:

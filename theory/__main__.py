@@ -5,7 +5,7 @@ import os
 import sys
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,6 +75,7 @@ def bounds(
     given = [name for name, value in (("FILE", file), ("--widths", widths), ("--net", net)) if value]
     if len(given) != 1:
         raise click.UsageError(f"give one of FILE, --widths and --net, got {' and '.join(given) or 'none'}")
+    _refuse_beside(given[0], {"FILE": ("data", "degree", "bias"), "--net": ("bias",)}.get(given[0], ()))
     if file:
         result = compute(_read_system(file))
     elif data is None:
@@ -234,6 +235,21 @@ def verify(ids: tuple[str, ...], seed: int, as_json: bool) -> None:
 
 
 # ---- input
+
+
+def _refuse_beside(given: str, options: Sequence[str]) -> None:
+    """A usage error for options that were typed and would not be looked at."""
+    context = click.get_current_context()
+    written = {"data": "--data", "degree": "--degree", "bias": "--bias/--no-bias"}
+    typed = [
+        written[name]
+        for name in options
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    ]
+    if typed:
+        raise click.UsageError(
+            f"{' and '.join(typed)} cannot be combined with {given}, which has its own: leave it out"
+        )
 
 
 def _read(file: str) -> str:

@@ -19,6 +19,7 @@ from theory.rings import ring_number
 _HIGHEST_HORNER_DEGREE = 8
 _HIGHEST_FIT_DEGREE = 300  # a second for the fit, a quarter of a minute for the proof of its error
 _HIGHEST_RELU_DEGREE = 2000
+_HIGHEST_DEGREE = 100_000  # all coefficients are written out
 
 
 @dataclass(frozen=True, init=False)
@@ -33,7 +34,8 @@ class PolynomialActivation:
     Calling it evaluates it on numbers, numpy arrays, torch tensors, sympy expressions, and on any ring element with
     + and * (polynomials, tape nodes, python-flint balls and residues), or on numpy arrays of these.
 
-    Raises ValueError for no coefficients and for coefficients that are not finite real numbers.
+    Raises ValueError for no coefficients, for coefficients that are not finite real numbers and for an interval that is
+    no pair low < high.
     """
 
     coefficients: tuple[Fraction, ...]
@@ -52,7 +54,7 @@ class PolynomialActivation:
         while len(exact) > 1 and not exact[-1]:
             exact.pop()
         object.__setattr__(self, "coefficients", tuple(exact))
-        object.__setattr__(self, "interval", None if interval is None else (_real(interval[0]), _real(interval[1])))
+        object.__setattr__(self, "interval", None if interval is None else _ends(interval))
         object.__setattr__(self, "sup_error", sup_error)
 
     @property
@@ -110,7 +112,9 @@ class PolynomialActivation:
 
 
 def monomial(degree: int) -> PolynomialActivation:
-    """The activation z -> z**degree. Raises ValueError for a degree that is not a whole number >= 0."""
+    """The activation z -> z**degree. Raises ValueError for a degree that is not a whole number from 0 to 100,000."""
+    if check_degree(degree) > _HIGHEST_DEGREE:
+        raise ValueError(f"the degree of an activation must be at most {_HIGHEST_DEGREE:,}, got {degree}")
     return PolynomialActivation([0] * check_degree(degree) + [1])
 
 
@@ -129,7 +133,7 @@ def relu_approximation(
     Raises ValueError for an unknown method, a degree outside 0..300, and an interval without 0 in its interior, where
     ReLU is a polynomial itself.
     """
-    if method not in FITS:
+    if not isinstance(method, str) or method not in FITS:
         raise ValueError(f"method must be one of {', '.join(FITS)}, got {method!r}")
     if check_degree(degree) > _HIGHEST_FIT_DEGREE:
         raise ValueError(f"the degree of a fit must be at most {_HIGHEST_FIT_DEGREE}, got {degree}")
@@ -164,12 +168,17 @@ def relu_degree(epsilon: float, interval: tuple[Any, Any] = (-1, 1)) -> int:
     return high
 
 
-def _check_interval(interval: tuple[Any, Any]) -> Interval:
-    if not isinstance(interval, Sequence) or len(interval) != 2:
+def _ends(interval: Any) -> Interval:
+    if not isinstance(interval, Sequence | np.ndarray) or len(interval) != 2:
         raise ValueError(f"the interval must be a pair of numbers (low, high), got {interval!r}")
     low, high = map(_real, interval)
     if low >= high:
         raise ValueError(f"the interval must have low < high, got ({low}, {high})")
+    return low, high
+
+
+def _check_interval(interval: tuple[Any, Any]) -> Interval:
+    low, high = _ends(interval)
     if low >= 0 or high <= 0:
         itself = "x" if low >= 0 else "0"
         raise ValueError(f"on ({low}, {high}) ReLU is the polynomial {itself}; give an interval with low < 0 < high")

@@ -118,6 +118,10 @@ def check_certificate(text: str) -> str:
     """
     try:
         data = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise ValueError(f"not a certificate, which is one JSON object: {reason}") from None
+    try:
         names, equations = _read(data["system"])
         if len(names) - len(equations) != data["dimension"]:
             raise ValueError(f"the zeros are not of dimension {data['dimension']}")

@@ -71,9 +71,13 @@ def _polynomial(f: Any, point: Any) -> tuple[Polynomial, bool, tuple[str, ...]]:
         if isinstance(f, str):
             raise TypeError(f"f must be a sympy expression or a system, got the text {f!r}: use PolynomialSystem.parse")
         expression = sp.sympify(f)  # numbers only: text was refused above
+        if not isinstance(expression, sp.Expr):
+            raise TypeError(f"f must be a sympy expression or a system of one equation, got {type(f).__name__}")
         symbols = set(expression.free_symbols)
         if isinstance(point, Mapping):
             symbols |= {sp.Symbol(key) if isinstance(key, str) else key for key in point} - symbols
+        if not symbols:
+            raise ValueError(f"classify needs a function of at least one unknown, got the constant {expression}")
         ordered = sorted({str(s): s for s in symbols}.values(), key=str)
         polynomial, names = Polynomial.from_sympy(expression, ordered), tuple(map(str, ordered))
         coefficients = sp.Poly(expression, *ordered).coeffs() if ordered else []

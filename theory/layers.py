@@ -41,7 +41,10 @@ class Layer(Protocol):
 
 @dataclass(frozen=True)
 class Dense:
-    """x -> W x + b; weights: W row by row, (outputs, inputs), then b. Raises ValueError for sizes below 1."""
+    """x -> W x + b; weights: W row by row, (outputs, inputs), then b.
+
+    Raises ValueError for sizes below 1, TypeError for a bias that is not True or False.
+    """
 
     n_inputs: int
     n_outputs: int
@@ -51,6 +54,8 @@ class Dense:
         for size in (self.n_inputs, self.n_outputs):
             if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
                 raise ValueError(f"a layer's width must be a whole number above 0, got {size!r}")
+        if not isinstance(self.bias, bool | np.bool_):
+            raise TypeError(f"a layer's bias must be True or False, got {self.bias!r}")
 
     @property
     def n_weights(self) -> int:
@@ -80,7 +85,7 @@ class Dense:
         else:
             matrix = linear(_transposed, g) @ x
             bias = linear(lambda a: a.sum(axis=-2), g)
-        flat = linear(lambda a: a.reshape(*a.shape[:-2], -1), matrix)
+        flat = linear(lambda a: a.reshape(*a.shape[:-2], self.n_outputs * self.n_inputs), matrix)
         return linear(join, flat, bias) if self.bias else flat
 
     def degrees(self, inputs: np.ndarray) -> np.ndarray:

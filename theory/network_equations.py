@@ -93,7 +93,7 @@ class NetworkEquations:
         states = self.network.forward(w, x)
         residuals = states[-1] - y  # (..., N, m)
         if self.kind == "interpolation":
-            return linear(lambda a: a.reshape(*a.shape[:-2], -1), residuals)
+            return linear(lambda a: a.reshape(*a.shape[:-2], a.shape[-2] * a.shape[-1]), residuals)
         gradient = self.network.backward(w, states, residuals * scale)
         return gradient + w * decay if decay else gradient
 

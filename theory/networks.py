@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +16,15 @@ from theory.network_equations import NetworkEquations
 from theory.polynomials import gaussian
 from theory.rings import finite_array, ring_array, ring_number
 from theory.symmetries import Symmetries, symmetries
-from theory.systems import PolynomialSystem
-from theory.torch_modules import from_module, to_module
+from theory.systems import ConstantEquationError, PolynomialSystem, constant_message
+from theory.torch_modules import from_module, module_outputs, to_module
 
 if TYPE_CHECKING:
     import sympy as sp
 
     from theory.neurovarieties import Neurovariety
+
+_ROUNDING = 1e-10  # relative to the sum of absolute terms: what two orders of evaluation in float64 may differ by
 
 
 @dataclass(frozen=True, init=False)
@@ -35,8 +38,8 @@ class PolynomialNetwork:
     The K weights stand layer by layer: the matrix row by row (outputs, inputs), then the bias; the order of torch's
     parameters(). Networks of other shapes: `from_layers`.
 
-    Raises ValueError for fewer than two widths, widths below 1 and a wrong number of biases, TypeError for an
-    activation that is no PolynomialActivation.
+    Raises ValueError for fewer than two widths, widths below 1 and a wrong number of biases, TypeError for widths that
+    are no sequence, biases that are not True or False and an activation that is no PolynomialActivation.
     """
 
     layers: tuple[Layer, ...]
@@ -45,11 +48,15 @@ class PolynomialNetwork:
     def __init__(
         self, widths: Sequence[int], activation: PolynomialActivation, bias: bool | Sequence[bool] = True
     ) -> None:
+        if isinstance(widths, str) or not np.iterable(widths):
+            raise TypeError(f"widths must be whole numbers such as (2, 3, 1), got {widths!r}")
         widths = tuple(widths)
         if len(widths) < 2:
             raise ValueError(f"a network needs at least two widths, inputs and outputs, got {widths}")
         n_layers = len(widths) - 1
-        biases = (bias,) * n_layers if isinstance(bias, bool | np.bool_) else tuple(bias)
+        biases = tuple(bias) if np.iterable(bias) else (bias,) * n_layers
+        if isinstance(bias, str) or not all(isinstance(b, bool | np.bool_) for b in biases):
+            raise TypeError(f"bias must be True or False, or a sequence of these, one for each layer, got {bias!r}")
         if len(biases) != n_layers:
             raise ValueError(f"bias must be one value or {n_layers}, one for each layer, got {len(biases)}")
         if not isinstance(activation, PolynomialActivation):
@@ -237,22 +244,25 @@ class PolynomialNetwork:
         """The network that a torch module computes; its weights (K,) are kept in `weights`.
 
         The module: Linear layers and modules with a PolynomialActivation as attribute `activation` (such as `to_torch`
-        makes), applied in the order in which they are registered; this is checked at a random input.
+        and `SmallNet` make), applied in the order in which they are registered. A copy of it in float64 is checked at
+        inputs of size 1/4 to 32, with its own and with other weights, to rounding.
         Raises TypeError for other modules, ValueError where the check fails.
         """
-        import torch
-
         layers, weights = from_module(module)
         network = cls.from_layers(layers)
         object.__setattr__(network, "weights", weights)
-        kind = next(module.parameters())
-        x = torch.tensor(np.random.default_rng(0).uniform(-0.5, 0.5, (3, network.n_inputs)))
-        with torch.no_grad():
-            outputs = module(x.to(kind)).cpu().to(torch.float64).numpy()
-        expected = network.evaluate(weights, x.numpy())
-        scale = 1 + np.abs(expected).max()
-        if outputs.shape != expected.shape or np.abs(outputs - expected).max() > 1e-3 * scale:  # float32 is allowed
-            raise ValueError("this module does not apply its layers one after the other in the order of registration")
+        rng = np.random.default_rng(0)
+        scales = np.repeat(2.0 ** np.arange(-2, 6), 8)[:, None]
+        x = scales * rng.uniform(-1, 1, (len(scales), network.n_inputs))
+        for w in (weights, rng.uniform(-1, 1, network.n_parameters)):
+            equations = NetworkEquations(network, x, np.zeros((len(x), network.n_outputs)))
+            with np.errstate(over="ignore", invalid="ignore"):  # high degrees overflow at the largest inputs
+                outputs, expected = module_outputs(module, w, x, network.n_outputs), equations.evaluate(w[None])[0]
+                differ = np.abs(outputs.ravel() - expected) > _ROUNDING * (1 + equations.magnitude(w[None])[0])
+            if differ.any():
+                raise ValueError(
+                    "this module does not compute its layers one after the other in the order of registration"
+                )
         return network
 
     # ---- what it can be, and what leaves it the same
@@ -272,9 +282,17 @@ class PolynomialNetwork:
     def interpolation_system(self, X: Any, Y: Any) -> PolynomialSystem:
         """f(x_i; w)_j - y_ij = 0, row i*m + j; X (N, inputs), Y (N, m), or (N,) for a single output.
 
-        Exact data stay exact. Raises ValueError for other shapes and for numbers that are not finite.
+        Exact data stay exact. Raises ValueError for other shapes and for numbers that are not finite,
+        ConstantEquationError (one, too) where an output does not depend on the weights: without biases, at the input 0.
         """
-        return PolynomialSystem.from_network(NetworkEquations(self, X, Y))
+        equations = NetworkEquations(self, X, Y)
+        for number, degree in enumerate(equations.degrees, 1):
+            if not degree:
+                constant = equations.residuals([Fraction(0)] * self.n_parameters)[number - 1]
+                raise ConstantEquationError(
+                    f"{constant_message(number, constant)} (the output does not depend on the weights at this input)"
+                )
+        return PolynomialSystem.from_network(equations)
 
     def critical_system(self, X: Any, Y: Any, regularization: Any = 0) -> PolynomialSystem:
         """The gradient of  mean of (f(x_i; w)_j - y_ij)^2 + regularization * |w|^2  set to 0: K equations.

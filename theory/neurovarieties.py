@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from theory.layers import Dense
+from theory.arguments import check_seed
+from theory.layers import Activate, Dense
 from theory.rank import PRIME, modular_rank
 from theory.rings import ring_array
 
 if TYPE_CHECKING:
     from theory.networks import PolynomialNetwork
+
+MAX_DEGREE = 1000  # in the inputs
+MAX_ENTRIES = 4_000_000  # of the matrix whose rank is taken: 10 s, 400 MB
 
 
 @dataclass(frozen=True)
@@ -57,14 +61,25 @@ def neurovariety(network: "PolynomialNetwork", seed: int = 0) -> Neurovariety:
 
     The dimension is the rank of w -> (f(x_1; w), ..., f(x_s; w)) at random residues modulo 2^61 - 1 and enough random
     inputs: never too high, and too low with a probability of about degree * K / 2^61; the better of two draws.
-    Raises ValueError where the first layer is not dense.
+    Raises ValueError where the first layer is not dense, and beyond MAX_DEGREE or MAX_ENTRIES.
     """
+    degree = math.prod(layer.activation.degree for layer in network.layers if isinstance(layer, Activate))
+    if degree > MAX_DEGREE:
+        raise ValueError(
+            f"a neurovariety is computed up to degree {MAX_DEGREE:,} in the inputs, this one has {degree:,}"
+        )
     if not isinstance(network.layers[0], Dense):
         raise ValueError("neurovariety needs a network whose first layer is dense")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(check_seed(seed))
     n = network.n_inputs
     monomials = sum(math.comb(n - 1 + t, t) for t in _degrees(network, rng))
     samples = max(1, min(monomials, network.n_parameters))  # as many points tell the tangent functions apart
+    entries = samples * network.n_outputs * network.n_parameters
+    if entries > MAX_ENTRIES:
+        raise ValueError(
+            f"a neurovariety is the rank of a matrix of up to {MAX_ENTRIES:,} entries, this one has {entries:,}: "
+            f"{monomials * network.n_outputs:,} coefficients, {network.n_parameters:,} weights"
+        )
     dimension = max(_rank(network, samples, rng) for _ in range(2))
     return Neurovariety(dimension, monomials * network.n_outputs, network.symmetries().dimension, network.n_parameters)
 

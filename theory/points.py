@@ -25,8 +25,9 @@ def parse_point(text: str, names: Sequence[str]) -> np.ndarray:
     if stripped[:1] in ("[", "{"):
         try:
             entries = json.loads(stripped)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"the point is not valid JSON: {error}") from None
+        except (json.JSONDecodeError, RecursionError) as error:
+            reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+            raise ValueError(f"the point is not valid JSON: {reason}") from None
         if isinstance(entries, dict):
             entries = _by_name(entries, names)
     else:

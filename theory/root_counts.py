@@ -145,12 +145,14 @@ def bounds(
     equations of its `interpolation_system` are N*m.
 
     Raises ValueError for a network without n_data, a system with it, what is no partition of the unknowns, and
-    (ConstantEquationError) equations of degree 0.
+    (ConstantEquationError) equations of degree 0. Raises TypeError for what is neither system nor network.
     """
     if isinstance(system_or_net, PolynomialSystem):
         if n_data is not None:
             raise ValueError("n_data belongs to a network; a system has its equations already")
         return _checked(_of_system(system_or_net, partition), partition)
+    if not isinstance(system_or_net, NetworkShape) and not hasattr(system_or_net, "degree_in_weights"):
+        raise TypeError(f"bounds takes a PolynomialSystem, a network or its shape, got {system_or_net!r:.80}")
     if isinstance(n_data, bool) or not isinstance(n_data, int | np.integer) or n_data < 1:
         raise ValueError(f"the bounds of a network need n_data, the number of data points, at least 1; got {n_data!r}")
     return _checked(_of_network(system_or_net, int(n_data), partition), partition)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from theory import formats
+from theory.arguments import check_seed
 from theory.polynomials import GaussianRational, Polynomial
 
 if TYPE_CHECKING:
@@ -66,8 +67,6 @@ class PolynomialSystem:
         self.network = network
         self._sparse = sparse
         self.names = names
-        if not names:
-            raise ValueError("a system needs at least one unknown, got none")
         if len(set(names)) < len(names):
             raise ValueError(f"the unknowns must differ from each other, got {', '.join(names)}")
         if not sparse and network is None:
@@ -77,7 +76,9 @@ class PolynomialSystem:
             if polynomial.n_variables != len(names):
                 raise ValueError(f"equation {number} has {polynomial.n_variables} unknowns, the system {len(names)}")
             if polynomial.degree == 0:
-                raise ConstantEquationError(_constant_message(number, polynomial))
+                raise ConstantEquationError(constant_message(number, next(iter(polynomial.terms.values()), 0)))
+        if not names:
+            raise ValueError("a system needs at least one unknown, got none")
 
     @classmethod
     def from_polynomials(cls, polynomials: Iterable[Polynomial], names: Iterable[str]) -> "PolynomialSystem":
@@ -103,8 +104,11 @@ class PolynomialSystem:
     def parse(cls, text: str) -> "PolynomialSystem":
         """A system from PHCpack-style text; see `theory.formats` for the grammar.
 
-        Raises formats.ParseError (a ValueError) that names the line and column.
+        Raises formats.ParseError (a ValueError) that names the line and column, ConstantEquationError for an equation
+        that is a constant, and TypeError for what is no text.
         """
+        if not isinstance(text, str):
+            raise TypeError(f"parse takes text such as '1\\nx^2 - 2;', got {type(text).__name__}")
         polynomials, names = formats.parse_system(text)
         return cls.from_polynomials(polynomials, names)
 
@@ -222,8 +226,9 @@ class PolynomialSystem:
         """The square system with random affine equations added: it cuts the zero set in isolated points.
 
         Coefficients are complex normal (real ones on request), rounded to exact multiples of 2^-20.
-        Raises ValueError where there are more equations than unknowns.
+        Raises ValueError where there are more equations than unknowns, and for a seed that is not a whole number >= 0.
         """
+        seed = check_seed(seed)
         missing = self.n_unknowns - self.n_equations
         if missing < 0:
             raise ValueError(
@@ -248,10 +253,11 @@ def random_affine(n_unknowns: int, rng: np.random.Generator, real: bool = False)
     return Polynomial({exponents: draw() for exponents in [*units, (0,) * n_unknowns]}, n_unknowns)
 
 
-def _constant_message(number: int, polynomial: Polynomial) -> str:
-    if not polynomial.terms:
+def constant_message(number: int, constant: Any) -> str:
+    """What is wrong with an equation, counted from 1, that is a constant."""
+    value = complex(constant)
+    if not value:
         return f"equation {number} is identically 0 and says nothing: leave it out"
-    value = complex(next(iter(polynomial.terms.values())))
     shown = f"{value.real:g}" if not value.imag else f"{value:g}"
     return f"equation {number} is the constant {shown} and cannot vanish: the system is inconsistent, mend or drop it"
 

@@ -1,5 +1,6 @@
 """Networks as torch modules and back; torch is imported only inside these functions."""
 
+import copy
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -52,10 +53,12 @@ def from_module(module: Any) -> tuple[list[Layer | PolynomialActivation], np.nda
     """Layers and weights (K,) of a torch module of Linear layers and modules with a PolynomialActivation `activation`.
 
     Containers are opened, in the order of their children; Identity and Flatten do nothing here. Raises TypeError for
-    other modules, ValueError where the module computes something else than its layers one after the other.
+    other modules.
     """
     import torch
 
+    if not isinstance(module, torch.nn.Module):
+        raise TypeError(f"from_torch takes a torch module, got {type(module).__name__}")
     layers: list[Layer | PolynomialActivation] = []
     parts: list[np.ndarray] = []
     for leaf in module.modules():
@@ -71,3 +74,30 @@ def from_module(module: Any) -> tuple[list[Layer | PolynomialActivation], np.nda
                 "relu_approximation gives a polynomial close to ReLU"
             )
     return layers, np.concatenate(parts) if parts else np.zeros(0)
+
+
+def module_outputs(module: Any, w: np.ndarray, x: np.ndarray, n_outputs: int) -> np.ndarray:
+    """What a float64 copy of the module with the weights w (K,) gives at inputs x (N, inputs): (N, n_outputs).
+
+    Raises ValueError where it has not K parameters, and where it does not give N outputs for such inputs.
+    """
+    import torch
+
+    twin = copy.deepcopy(module).cpu().double().eval()
+    count = sum(parameter.numel() for parameter in twin.parameters())
+    if count != len(w):
+        raise ValueError(
+            f"this module has {count} parameters, its Linear layers {len(w)}: the others have no place here"
+        )
+    torch.nn.utils.vector_to_parameters(torch.tensor(w), twin.parameters())
+    try:
+        with torch.no_grad():
+            outputs = twin(torch.tensor(x)).numpy()
+    except (RuntimeError, TypeError, AttributeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"this module does not take a float64 tensor of shape {x.shape}: {reason}") from error
+    if outputs.shape != (len(x), n_outputs):
+        raise ValueError(
+            f"this module gives outputs of shape {outputs.shape} where its layers give {(len(x), n_outputs)}"
+        )
+    return outputs

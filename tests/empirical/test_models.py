@@ -93,6 +93,18 @@ def test_a_polynomial_layer_can_be_batched():
     torch.testing.assert_close(torch.func.vmap(layer)(z), layer(z))
 
 
+@pytest.mark.parametrize("activation", [CUBIC, th.relu_approximation(10, (-4, 4), method="legendre")])
+def test_a_small_net_comes_back_from_torch_as_its_polynomial_network(activation):
+    model = SmallNet((2, 5, 3, 2), activation, bias=(True, False, True), seed=3)
+    network = th.PolynomialNetwork.from_torch(model)
+    assert network == th.PolynomialNetwork((2, 5, 3, 2), activation, bias=(True, False, True))
+    x = torch.rand(7, 2, generator=torch.Generator().manual_seed(0))
+    expected = model(x).detach().numpy()
+    np.testing.assert_allclose(network.evaluate(network.weights, x.numpy()), expected, rtol=1e-4, atol=1e-5)
+    with pytest.raises(TypeError, match="polynomial activations"):
+        th.PolynomialNetwork.from_torch(SmallNet((2, 3, 1), "relu"))
+
+
 @pytest.mark.parametrize(
     ("make", "error", "named"),
     [

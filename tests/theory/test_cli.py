@@ -153,7 +153,22 @@ def test_tables_are_shown_without_json(capsys, write, arguments):
         (("bounds", "--widths", "2,3,1", "--degree", "-2", "--data", "2"), "degree"),
         (("bounds", "--net", "resnet", "--data", "5"), "theory2-cnn"),
         (("bounds", "--data", "5"), "give one of FILE, --widths and --net"),
+        (("bounds", "FILE", "--data", "5"), "--data cannot be combined with FILE"),
+        (
+            ("bounds", "FILE", "--degree", "3", "--no-bias"),
+            "--degree and --bias/--no-bias cannot be combined with FILE",
+        ),
+        (
+            ("bounds", "--net", "theory2-cnn", "--no-bias", "--data", "5"),
+            "--bias/--no-bias cannot be combined with --net",
+        ),
         (("neurovariety",), "give --widths"),
+        (("neurovariety", "--widths", "2,3,1", "--degree", "1000000"), "at most 100,000, got 1000000"),
+        (
+            ("neurovariety", "--widths", "2,3,1", "--degree", "2000"),
+            "up to degree 1,000 in the inputs, this one has 2,000",
+        ),
+        (("neurovariety", "--widths", "20,200,20"), "up to 4,000,000 entries"),
         (("no-such-command",), "no-such-command"),
         (("solve", "--no-such-option"), "--no-such-option"),
         (("verify", "permutations", "--seed", "-1"), "--seed"),
@@ -176,6 +191,8 @@ def test_bad_arguments_give_one_line_and_exit_2(capsys, arguments, message):
         ("hello", "number of equations"),
         ("1\n__import__('os').system('x');", "line 2"),
         ("2\nx + y;\n3;", "constant 3"),
+        ("1\n1;", "equation 1 is the constant 1 and cannot vanish: the system is inconsistent"),
+        ("1\n0;", "equation 1 is identically 0"),
         ("2\nx + y - 1;", "2"),
         ("1\nx^(y);", "line 2"),
         ("1\nsin(x);", "line 2"),
@@ -191,7 +208,17 @@ def test_files_that_are_no_system_give_one_line_and_exit_2(capsys, write, comman
     assert message in err
 
 
-@pytest.mark.parametrize("point", ["1 nan", "1", "[1, NaN]", "1 two"])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("[" * 100_000, "nested too deeply"), ("hello", "one JSON object"), ("[1]", "not a certificate")],
+)
+def test_what_is_no_certificate_is_one_line_and_exit_2(capsys, write, text, message):
+    code, out, err = run(capsys, "check-certificate", write(text))
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert message in err
+
+
+@pytest.mark.parametrize("point", ["1 nan", "1", "[1, NaN]", "1 two", "[" * 100_000])
 def test_bad_points_give_one_line_and_exit_2(capsys, write, point):
     code, _, err = run(capsys, "degeneracy", write(PARABOLA), "--point", write(point, "point.txt"))
     assert code == 2

@@ -12,6 +12,7 @@ import theory as th
 from theory.layers import Dense
 from theory.network_equations import NetworkEquations
 from theory.polynomials import GaussianRational
+from theory.systems import ConstantEquationError
 
 CUBIC = th.PolynomialActivation([Fraction(3, 10), Fraction(1, 2), Fraction(2, 5), Fraction(1, 5)])
 NETWORKS = [
@@ -155,6 +156,47 @@ def test_from_torch_notices_a_module_with_a_path_of_its_own():
         th.PolynomialNetwork.from_torch(module)
 
 
+class Clamped(torch.nn.Sequential):
+    def forward(self, x):
+        return super().forward(x.clamp(-1, 1))
+
+
+class Shifted(torch.nn.Sequential):
+    def forward(self, x):
+        return super().forward(x) + 1e-6
+
+
+class Scaled(torch.nn.Sequential):
+    def __init__(self, *layers):
+        super().__init__(*layers)
+        self.scale = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, x):
+        return self.scale * super().forward(x)
+
+
+class Turned(torch.nn.Sequential):
+    def forward(self, x):
+        for layer in reversed(self):
+            x = layer(x)
+        return x
+
+
+@pytest.mark.parametrize("kind", [Clamped, Shifted, Scaled, Turned])
+@pytest.mark.parametrize("number", [torch.float32, torch.float64])
+def test_from_torch_refuses_a_module_that_is_almost_the_network(kind, number):
+    net = th.PolynomialNetwork((2, 2, 2), CUBIC)
+    module = kind(*net.to_torch(0.1 * np.ones(12))).to(number)  # small weights, all the same: little to see
+    with pytest.raises(ValueError, match="this module"):
+        th.PolynomialNetwork.from_torch(module)
+
+
+@pytest.mark.parametrize("degree", [3, 10, 40])
+def test_from_torch_takes_activations_of_high_degree(degree):
+    net = th.PolynomialNetwork((2, 3, 3, 1), th.relu_approximation(degree, (-3, 3), method="legendre"))
+    assert th.PolynomialNetwork.from_torch(net.to_torch(draw(net, 1)[0].real).float()) == net
+
+
 # ---- degrees
 
 
@@ -168,7 +210,8 @@ def test_a_dense_network_has_degree_1_plus_l_to_l_to_the_d_in_its_weights(depth,
 
 def test_degrees_are_those_of_the_expanded_equations(network):
     X, Y = np.array([[1, 2, 3], [0, 0, 0], [0, 1, 0]])[:, : network.n_inputs], np.ones((3, network.n_outputs))
-    for system in (network.interpolation_system(X, Y), network.critical_system(X, Y)):
+    interpolation = th.PolynomialSystem.from_network(NetworkEquations(network, X, Y))  # constants and all
+    for system in (interpolation, network.critical_system(X, Y)):
         assert system.degrees == tuple(p.degree for p in system.polynomials)
 
 
@@ -273,7 +316,21 @@ def test_complex_data_stay_exact():
     near(equations.evaluate(np.array([[2.0]])), np.array([[2 + 3.5j]]))
 
 
+@pytest.mark.parametrize("kind", ["interpolation", "critical"])
+def test_no_points_have_no_values(network, kind):
+    rng, K, m = np.random.default_rng(0), network.n_parameters, network.n_outputs
+    x = rng.normal(size=(3, network.n_inputs))
+    equations = NetworkEquations(network, x, rng.normal(size=(3, m)), kind)
+    none = np.zeros((0, K))
+    assert equations.evaluate(none).shape == equations.magnitude(none).shape == (0, equations.n_equations)
+    assert equations.jacobian(none).shape == (0, equations.n_equations, K)
+    assert network.evaluate(none, x).shape == (0, 3, m)
+    assert network.jacobian(none, x).shape == (0, 3 * m, K)
+
+
 # ---- misuse
+
+BARE = th.PolynomialNetwork((2, 2, 1), th.monomial(2), bias=False).interpolation_system
 
 
 @pytest.mark.parametrize(("error", "message", "call"), [
@@ -287,6 +344,15 @@ def test_complex_data_stay_exact():
     (ValueError, "begins with an affine layer", lambda: th.PolynomialNetwork.from_layers([th.monomial(2)])),
     (ValueError, "takes 3 inputs", lambda: th.PolynomialNetwork.from_layers([Dense(2, 2), Dense(3, 1)])),
     (TypeError, "a layer must be", lambda: th.PolynomialNetwork.from_layers([2, 3])),
+    (TypeError, "widths must be whole numbers", lambda: th.PolynomialNetwork(3, th.monomial(2))),
+    (TypeError, "bias must be True or False.* got 1", lambda: th.PolynomialNetwork((2, 1), th.monomial(2), bias=1)),
+    (TypeError, "got None", lambda: th.PolynomialNetwork((2, 1), th.monomial(2), bias=None)),
+    (TypeError, "got 'no'", lambda: th.PolynomialNetwork((2, 2, 1), th.monomial(2), bias="no")),
+    (TypeError, "bias must be True or False", lambda: Dense(2, 1, bias="no")),
+    (TypeError, "a torch module, got NoneType", lambda: th.PolynomialNetwork.from_torch(None)),
+    (ConstantEquationError, "equation 1 is the constant -1 and.* inconsistent", lambda: BARE([[0, 0]], [1])),
+    (ConstantEquationError, "equation 2 is identically 0", lambda: BARE([[1, 2], [0, 0]], [1, 0])),
+    (ValueError, "seed must be a whole number", lambda: NETWORKS[0].neurovariety(seed=1.5)),
     (ValueError, r"shape \(\.\.\., 13\)", lambda: NETWORKS[0].evaluate(np.ones(12), np.ones((1, 2)))),
     (ValueError, r"shape \(N, 2\)", lambda: NETWORKS[0].evaluate(np.ones(13), np.ones((1, 3)))),
     (ValueError, "weights must be finite", lambda: NETWORKS[0].evaluate(np.full(13, np.nan), np.ones((1, 2)))),

@@ -223,9 +223,11 @@ def test_bad_questions_are_refused(target, arguments, said):
 
 
 def test_data_that_no_weight_can_change_are_refused():
-    system = th.PolynomialNetwork((1, 2, 1), th.monomial(2), bias=False).interpolation_system([[0], [1]], [1, 1])
-    with pytest.raises(ConstantEquationError, match="1 of 2 equations do not depend"):
-        th.bounds(system)
+    network = th.PolynomialNetwork((2, 2, 1), th.monomial(2), bias=False)
+    with pytest.raises(ConstantEquationError, match=r"equation 1 is the constant -1 and .* inconsistent"):
+        network.interpolation_system([[0, 0], [1, 1]], [1, 1])
+    with pytest.raises(ConstantEquationError, match="2 of 6 equations do not depend"):
+        th.bounds(network.critical_system([[0, 1]], [1]))
 
 
 def test_all_partitions_of_a_set_are_listed_once():

@@ -11,6 +11,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
+from theory.arguments import check_seed
 from theory.claims.claim import Claim
 from theory.parallel import in_processes
 
@@ -113,9 +114,9 @@ def list_claims() -> dict[str, str]:
 def verify(id: str, seed: int = 0) -> Claim:
     """Check one claim: predicted against observed, and the control that must fail.
 
-    Raises UnknownClaimError (a ValueError).
+    Raises UnknownClaimError (a ValueError), and ValueError for a seed that is not a whole number >= 0.
     """
-    module = _module(id)
+    module, seed = _module(id), check_seed(seed)
     started = time.perf_counter()
     claim: Claim = module.check(seed)
     return replace(claim, seconds=round(time.perf_counter() - started, 3))
@@ -126,8 +127,9 @@ def verify_all(
 ) -> list[Claim]:
     """Check several claims (all by default), in parallel processes; they come back in the order asked for.
 
-    progress(done, total, text) is called as each one ends. Raises UnknownClaimError before anything runs.
+    progress(done, total, text) is called as each one ends. Raises as `verify` does, before anything runs.
     """
+    seed = check_seed(seed)
     wanted = list(CLAIMS if ids is None else ids)
     for id in wanted:
         _require(id)
@@ -140,7 +142,7 @@ def verify_all(
 
 
 def _require(id: str) -> None:
-    if id not in CLAIMS:
+    if not isinstance(id, str) or id not in CLAIMS:
         near = difflib.get_close_matches(str(id), CLAIMS, n=3, cutoff=0.4)
         hint = f"did you mean {' or '.join(near)}?" if near else f"the claims are {', '.join(CLAIMS)}"
         raise UnknownClaimError(f"there is no claim {id!r}; {hint}")
