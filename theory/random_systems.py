@@ -138,7 +138,7 @@ def real_counts(family: Family, members: np.ndarray, seed: int) -> RealCounts:
     """The number of real zeros of each member, given by real parameters (members, n_parameters)."""
     rng = np.random.default_rng([seed, 5])
     generic = _complex_normal(rng, family.n_parameters)
-    # not the total-degree start: where most paths go to infinity it takes zeros of size 10^3 for infinite, too
+    # of networks most total-degree paths go to infinity; with groups of unknowns few do
     found = solve(family.member(generic), start="multihomogeneous", seed=seed)
     tape, points = family.tape(), _projective(found.solutions)
     shape = len(members), len(points), family.n_unknowns

@@ -172,7 +172,7 @@ def observed(instance: Instance, seed: int) -> dict[str, Any]:
     def errors(points: np.ndarray) -> np.ndarray:
         return ((network.evaluate(points, X) - Y) ** 2).mean(axis=(1, 2))
 
-    # not zero_set's own points: the total-degree start takes some zeros for infinite where most paths go there
+    # isolated points from a start of their own, with few paths to infinity; larger pieces by decomposition
     points = solve(critical, start="multihomogeneous", seed=seed)
     larger = [p for p in zero_set(critical, seed=seed).components if p.dimension]
     pieces = [(p.dimension, p.degree, p.points) for p in larger]
