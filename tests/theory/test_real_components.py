@@ -2,6 +2,7 @@
 
 import json
 from fractions import Fraction
+from itertools import product
 
 import numpy as np
 import pytest
@@ -195,3 +196,19 @@ def test_a_traced_curve_is_gone_round():
     assert abs(angles[-1] - angles[0]) > 2 * np.pi
     with pytest.raises(ValueError, match="dimension 2"):
         components([x**2 + y**2 + z**2 - 1])[0].trace(10, step=0.1)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_ovals_of_random_quartics_are_as_many_as_contour_lines(seed):
+    """contourpy follows F = 0 on a fine grid; the curves are bounded, so that all lines close."""
+    import contourpy
+
+    rng = np.random.default_rng(seed)
+    quartic = x**4 + y**4 + sp.Rational(int(rng.integers(-15, 16)), 10) * x**2 * y**2
+    for i, j in product(range(4), repeat=2):
+        quartic += sp.Rational(int(rng.integers(-30, 31)), 10) * x**i * y**j if i + j < 4 else 0
+    grid = np.linspace(-8, 8, 2001)
+    values = sp.lambdify((x, y), quartic)(*np.meshgrid(grid, grid))
+    lines = contourpy.contour_generator(grid, grid, values).lines(0.0)
+    assert all(np.allclose(line[0], line[-1]) for line in lines)
+    assert [piece.euler_characteristic for piece in components([sp.expand(quartic)])] == [0] * len(lines)
