@@ -1,11 +1,13 @@
 """No finite solution is counted as infinite: large ones look infinite until late, ill-conditioned ones stop early."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import theory as th
 from theory.claims.zero_set_dimension import CUBIC, rational_data
-from theory.continuation import sift
+from theory.continuation import families, sift
 
 
 def cubic_slice(seed, data=0):
@@ -56,3 +58,12 @@ def test_a_family_follows_all_its_zeros_to_new_targets_by_whatever_way(seed):
     family = th.family(network, rng.normal(size=(5, 2)))
     found = family.solve(rng.normal(size=5), seed=seed)
     assert found.paths.tracked == family.degree == len(found)
+
+
+def test_a_set_that_fails_the_trace_test_says_so():
+    system = cubic_slice(3)
+    found = th.solve(system, start="total-degree")
+    assert not found.notes
+    rows = ["solutions", "multiplicity", "singular", "is_real", "residual", "condition"]
+    part = replace(found, **{name: getattr(found, name)[5:] for name in rows})
+    assert "below the certified trace" in families.checked(system, part, 0).notes[0]

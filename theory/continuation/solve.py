@@ -107,12 +107,21 @@ def _solve_natively(
         except families.MonodromyError:
             if start == "monodromy":
                 raise
-    return follow(choose(reduced, start, seed, max_paths, progress), seed, progress, checkpoint)
+    found = follow(choose(reduced, start, seed, max_paths, progress), seed, progress, checkpoint)
+    if _is_sliced_network(system) and system.n_equations == system.n_unknowns:
+        from theory.continuation import families
+
+        return families.checked(system, found, seed)
+    return found
+
+
+def _is_sliced_network(system: PolynomialSystem) -> bool:
+    return getattr(system.network, "kind", None) == "interpolation" and len(system.affine) > 0
 
 
 def _wants_monodromy(reduced: Reduced, start: str, max_paths: int) -> bool:
     system = reduced.system
-    possible = getattr(system.network, "kind", None) == "interpolation" and len(system.affine) > 0
+    possible = _is_sliced_network(system)
     if start == "monodromy" and not possible:
         raise ValueError(
             'start="monodromy" needs the interpolation equations of a network with affine equations added by slice; '
