@@ -8,6 +8,7 @@ from tests import known_systems
 from theory.continuation import phcpy_backend
 from theory.continuation.homotopy import equilibrate
 from theory.continuation.solve import TooManyPathsError, UnderdeterminedError
+from theory.polynomials import Polynomial
 
 parse = th.PolynomialSystem.parse
 QUICK = [k for k in known_systems.ISOLATED if k.total_degree <= 1500]
@@ -256,3 +257,26 @@ def test_a_frame_has_a_column_for_each_unknown():
 def test_asked_for_proofs_every_regular_solution_is_certified():
     found = th.solve(known_systems.EVERY["katsura-3"].system, certify=True)
     assert found.certified.all()
+
+
+def product_of_roots(n):
+    x = Polynomial.variable(0, 1)
+    polynomial = Polynomial.constant(1, 1)
+    for k in range(1, n + 1):
+        polynomial = polynomial * (x - k)
+    return th.PolynomialSystem.from_polynomials([polynomial], ("x",))
+
+
+def test_ill_conditioned_zeros_are_polished_with_the_exact_coefficients():
+    """J. Wilkinson's example, with 14 roots: in double precision Newton's method leaves errors of 1e-6."""
+    found = th.solve(product_of_roots(14))
+    assert sorted(found.real.ravel()) == pytest.approx(range(1, 15), abs=1e-8)
+    assert found.condition.max() > 1e8
+
+
+def test_what_double_precision_cannot_follow_is_undecided_but_never_wrong():
+    found = th.solve(product_of_roots(20))
+    assert found.paths.failed > 0
+    assert np.abs(found.real - found.real.round()).max() < 1e-9
+    assert len(found) == len(found.real)
+    assert adds_up(found)

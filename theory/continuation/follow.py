@@ -11,6 +11,7 @@ from theory.continuation.checkpoint import restore, save, track_and_save
 from theory.continuation.endgame import cauchy, condition_at_end, parameters_at
 from theory.continuation.homotopy import Homotopy, Reduced
 from theory.continuation.isolation import is_isolated
+from theory.continuation.polish import CONVERGED, ILL_CONDITIONED, polish
 from theory.continuation.solutions import PathCount, SolutionSet
 from theory.continuation.tracker import AT_INFINITY as HEADED_OUT
 from theory.continuation.tracker import (
@@ -59,6 +60,7 @@ class Found:
     multiplicity: np.ndarray
     singular: np.ndarray
     is_real: np.ndarray
+    condition: np.ndarray
     repeated: int
     unpaired: int
     excess: int
@@ -91,7 +93,7 @@ class Found:
         return self._keeping(keep), answers.count(None)
 
     def _keeping(self, keep: np.ndarray) -> "Found":
-        names = ("solutions", "multiplicity", "singular", "is_real")
+        names = ("solutions", "multiplicity", "singular", "is_real", "condition")
         rows = {name: getattr(self, name)[keep] for name in names}
         return replace(self, **rows, not_isolated=self.not_isolated + int(self.multiplicity[~keep].sum()))
 
@@ -225,6 +227,9 @@ def _settle(homotopy: Homotopy, ends: Ends, endgame: bool = True) -> Outcome:
         finite = np.isfinite(settled.error) & ~settled.infinite
         kind[doubtful[finite]] = SINGULAR
         points[doubtful[finite]] = homotopy.affine(settled.points[finite])
+        left = doubtful[kind[doubtful] == FAILED]
+        points[left], proved = polish(homotopy.reduced.scaled, points[left])
+        kind[left[proved]] = FINITE
     return Outcome(kind, points)
 
 
@@ -246,9 +251,16 @@ def sift_ends(reduced: Reduced, outcome: Outcome) -> Found:
     residual = np.zeros(len(kind))
     points[regular], residual[regular] = sift.refine(system, points[regular])
     residual[singular] = sift.relative_residual(system, points[singular])
-    finite = np.union1d(regular, singular)
-    off = finite[residual[finite] > SOLVED]
+    condition = np.full(len(kind), np.inf)
+    condition[regular] = sift.conditions(system, points[regular])
     excess = system.n_equations > system.n_unknowns
+    if not excess:
+        unsure = regular[(condition[regular] > ILL_CONDITIONED) | (residual[regular] > CONVERGED)]
+        points[unsure], proved = polish(system, points[unsure])
+        residual[unsure] = sift.relative_residual(system, points[unsure])
+        kind[unsure[~proved]] = FAILED
+    finite = np.flatnonzero(np.isin(kind, (FINITE, SINGULAR)))
+    off = finite[residual[finite] > SOLVED]
     if not excess:
         kind[off] = FAILED
     kept = np.setdiff1d(finite, off)
@@ -266,10 +278,25 @@ def sift_ends(reduced: Reduced, outcome: Outcome) -> Found:
     index, weights = np.array(rows, int), np.array(multiplicity, int)
     lone = (kind[index] == SINGULAR) & (weights == 1)
     lone[lone] = sift.conditions(system, points[index[lone]]) < _ILL_CONDITIONED
-    kind[index[lone]] = FINITE
+    rows_alone = index[lone]
+    if not excess:
+        points[rows_alone], proved = polish(system, points[rows_alone])
+    kind[rows_alone] = FINITE if excess else np.where(proved, FINITE, FAILED)
+    condition[rows_alone] = sift.conditions(system, points[rows_alone])
+    index, weights = index[kind[index] != FAILED], weights[kind[index] != FAILED]
     singular = kind[index] == SINGULAR
     solutions, is_real, unpaired = _paired(system, points[index], singular)
-    return Found(kind, solutions, weights, singular, is_real, repeated, unpaired, len(off) if excess else 0)
+    return Found(
+        kind,
+        solutions,
+        weights,
+        singular,
+        is_real,
+        np.where(singular, np.inf, condition[index]),
+        repeated,
+        unpaired,
+        len(off) if excess else 0,
+    )
 
 
 def _paired(system: PolynomialSystem, points: np.ndarray, singular: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
@@ -305,7 +332,7 @@ def _solution_set(homotopy: Homotopy, found: Found, seed: int, notes: list[str])
         singular=found.singular,
         is_real=found.is_real,
         residual=sift.relative_residual(reduced.scaled, found.solutions),
-        condition=np.where(found.singular, np.inf, sift.conditions(reduced.scaled, found.solutions)),
+        condition=found.condition,
         paths=PathCount(len(found.kind), finite, infinite, singular, failed, found.excess, found.not_isolated),
         start=homotopy.origin,
         seed=int(seed),
