@@ -13,8 +13,9 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, models, overload, register_model
 
-LANES = 8
-"""Paths side by side. One AVX-512 register of doubles; 8 lanes are 5 to 7 times faster than one."""
+LANES = 16
+"""Paths side by side. Two AVX-512 registers of doubles, so that one operation need not wait for the one before: a
+fifth faster than one register, which is 5 to 7 times faster than one path at a time."""
 
 _LLVM = ir.VectorType(ir.DoubleType(), LANES)
 _MASK = ir.VectorType(ir.IntType(1), LANES)
@@ -50,6 +51,18 @@ def load(typing_context: Any, array: Any, index: Any) -> Any:
         return builder.load(_pointer(context, builder, signature.args[0], args[0], args[1]), align=8)
 
     return LANES_TYPE(array, types.intp), generate
+
+
+@intrinsic
+def at(typing_context: Any, array: Any, index: Any) -> Any:
+    """array.ravel()[index] of a contiguous array. Nothing checks the bounds; numba's own indexing would ask for every
+    operand of the tape whether its index is negative."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        return builder.load(builder.gep(data, [args[1]]))
+
+    return array.dtype(array, types.intp), generate
 
 
 @intrinsic

@@ -1,8 +1,9 @@
 """The tape's interpreter and the linear algebra, in lanes: compiled once, for every system.
 
-Everything a thread works on lies in one block of memory, because each array handed to a compiled function costs two
-atomic operations. A register is 2 LANES doubles, real parts then imaginary parts; register r of Taylor order k starts
-at k * stride + 2 * LANES * r. Matrices and vectors are such registers, row by row, from the offset that names them.
+Everything a thread works on lies in one block of memory and is named by offsets: an array handed to a compiled function
+is seven numbers, an offset is one. A register is 2 LANES doubles, real parts then imaginary parts; register r of Taylor
+order k starts at k * stride + 2 * LANES * r. Matrices and vectors are such registers, row by row, from the offset that
+names them.
 """
 
 from typing import Any
@@ -10,30 +11,39 @@ from typing import Any
 import numpy as np
 
 from theory.continuation.tape import Tape
-from theory.continuation.vectors import LANES, less, load, maximum, splat, store
+from theory.continuation.vectors import LANES, at, less, load, maximum, splat, store
 from theory.jit import njit
 
-JIT: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
+ALLOCATING: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
+JIT: dict[str, Any] = {**ALLOCATING, "_nrt": False}
+INLINE: dict[str, Any] = {**JIT, "forceinline": True}
+"""How functions are compiled: those that make arrays; the others; of these, those inlined wherever they are called.
+
+_nrt=False leaves out numba's counting of references, two atomic operations for every array a function is handed, and
+threads wait for each other at the shared ones. It is an internal option; without it the results are the same.
+Inlined is what takes a Tape, a Workspace or Settings: a call would hand over their fields, up to a hundred, one by one.
+Inlining may change which of two products is fused with their sum, so the last bit, and nothing else.
+"""
 WIDTH = 2 * LANES  # doubles in a complex register
 _PIVOT_THRESHOLD = 0.04  # keep the diagonal pivot down to a fifth of the largest entry: lanes rarely swap rows
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def evaluate(memory: np.ndarray, tape: Tape, first: int, last: int) -> None:
     """Instructions first..last-1 at the inputs already in their memory."""
     for o in range(first, last):
         re, im = splat(0.0), splat(0.0)
-        for q in range(tape.pointers[o, 0], tape.pointers[o + 1, 0]):
-            c, a = splat(tape.real_coefficients[q]), tape.real_ids[q] * WIDTH
+        for q in range(at(tape.pointers, 3 * o), at(tape.pointers, 3 * o + 3)):
+            c, a = splat(at(tape.real_coefficients, q)), at(tape.real_ids, q) * WIDTH
             re, im = re + c * load(memory, a), im + c * load(memory, a + LANES)
-        for q in range(tape.pointers[o, 1], tape.pointers[o + 1, 1]):
-            c, d = splat(tape.complex_coefficients[q, 0]), splat(tape.complex_coefficients[q, 1])
-            a = tape.complex_ids[q] * WIDTH
+        for q in range(at(tape.pointers, 3 * o + 1), at(tape.pointers, 3 * o + 4)):
+            c, d = splat(at(tape.complex_coefficients, 2 * q)), splat(at(tape.complex_coefficients, 2 * q + 1))
+            a = at(tape.complex_ids, q) * WIDTH
             x, y = load(memory, a), load(memory, a + LANES)
             re, im = re + c * x, im + c * y
             re, im = re - d * y, im + d * x
-        for q in range(tape.pointers[o, 2], tape.pointers[o + 1, 2]):
-            a, b = tape.product_ids[q, 0] * WIDTH, tape.product_ids[q, 1] * WIDTH
+        for q in range(at(tape.pointers, 3 * o + 2), at(tape.pointers, 3 * o + 5)):
+            a, b = at(tape.product_ids, 2 * q) * WIDTH, at(tape.product_ids, 2 * q + 1) * WIDTH
             x, y, u, v = load(memory, a), load(memory, a + LANES), load(memory, b), load(memory, b + LANES)
             re, im = re + x * u, im + x * v
             re, im = re - y * v, im + y * u
@@ -41,22 +51,22 @@ def evaluate(memory: np.ndarray, tape: Tape, first: int, last: int) -> None:
         store(memory, (tape.n_inputs + o) * WIDTH + LANES, im)
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def evaluate_first_order(memory: np.ndarray, stride: int, tape: Tape) -> None:
     """First Taylor coefficients of the equations' instructions, from those of the inputs."""
     for o in range(tape.n_value_instructions):
         re, im = splat(0.0), splat(0.0)
-        for q in range(tape.pointers[o, 0], tape.pointers[o + 1, 0]):
-            c, a = splat(tape.real_coefficients[q]), stride + tape.real_ids[q] * WIDTH
+        for q in range(at(tape.pointers, 3 * o), at(tape.pointers, 3 * o + 3)):
+            c, a = splat(at(tape.real_coefficients, q)), stride + at(tape.real_ids, q) * WIDTH
             re, im = re + c * load(memory, a), im + c * load(memory, a + LANES)
-        for q in range(tape.pointers[o, 1], tape.pointers[o + 1, 1]):
-            c, d = splat(tape.complex_coefficients[q, 0]), splat(tape.complex_coefficients[q, 1])
-            a = stride + tape.complex_ids[q] * WIDTH
+        for q in range(at(tape.pointers, 3 * o + 1), at(tape.pointers, 3 * o + 4)):
+            c, d = splat(at(tape.complex_coefficients, 2 * q)), splat(at(tape.complex_coefficients, 2 * q + 1))
+            a = stride + at(tape.complex_ids, q) * WIDTH
             x, y = load(memory, a), load(memory, a + LANES)
             re, im = re + c * x, im + c * y
             re, im = re - d * y, im + d * x
-        for q in range(tape.pointers[o, 2], tape.pointers[o + 1, 2]):
-            a, b = tape.product_ids[q, 0] * WIDTH, stride + tape.product_ids[q, 1] * WIDTH
+        for q in range(at(tape.pointers, 3 * o + 2), at(tape.pointers, 3 * o + 5)):
+            a, b = at(tape.product_ids, 2 * q) * WIDTH, stride + at(tape.product_ids, 2 * q + 1) * WIDTH
             for _ in range(2):
                 x, y = load(memory, a), load(memory, a + LANES)
                 u, v = load(memory, b), load(memory, b + LANES)
@@ -67,7 +77,7 @@ def evaluate_first_order(memory: np.ndarray, stride: int, tape: Tape) -> None:
         store(memory, stride + (tape.n_inputs + o) * WIDTH + LANES, im)
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def evaluate_two_orders(memory: np.ndarray, stride: int, tape: Tape, order: int) -> None:
     """Taylor coefficients order-1 and order (>= 2) of the equations' instructions in one pass.
 
@@ -77,21 +87,21 @@ def evaluate_two_orders(memory: np.ndarray, stride: int, tape: Tape, order: int)
     top = order * stride
     for o in range(tape.n_value_instructions):
         re, im, re1, im1 = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
-        for q in range(tape.pointers[o, 0], tape.pointers[o + 1, 0]):
-            c, a = splat(tape.real_coefficients[q]), top + tape.real_ids[q] * WIDTH
+        for q in range(at(tape.pointers, 3 * o), at(tape.pointers, 3 * o + 3)):
+            c, a = splat(at(tape.real_coefficients, q)), top + at(tape.real_ids, q) * WIDTH
             re, im = re + c * load(memory, a), im + c * load(memory, a + LANES)
             re1, im1 = re1 + c * load(memory, a - stride), im1 + c * load(memory, a - stride + LANES)
-        for q in range(tape.pointers[o, 1], tape.pointers[o + 1, 1]):
-            c, d = splat(tape.complex_coefficients[q, 0]), splat(tape.complex_coefficients[q, 1])
-            a = top + tape.complex_ids[q] * WIDTH
+        for q in range(at(tape.pointers, 3 * o + 1), at(tape.pointers, 3 * o + 4)):
+            c, d = splat(at(tape.complex_coefficients, 2 * q)), splat(at(tape.complex_coefficients, 2 * q + 1))
+            a = top + at(tape.complex_ids, q) * WIDTH
             x, y = load(memory, a), load(memory, a + LANES)
             re, im = re + c * x, im + c * y
             re, im = re - d * y, im + d * x
             x, y = load(memory, a - stride), load(memory, a - stride + LANES)
             re1, im1 = re1 + c * x, im1 + c * y
             re1, im1 = re1 - d * y, im1 + d * x
-        for q in range(tape.pointers[o, 2], tape.pointers[o + 1, 2]):
-            a, b = tape.product_ids[q, 0] * WIDTH, top + tape.product_ids[q, 1] * WIDTH
+        for q in range(at(tape.pointers, 3 * o + 2), at(tape.pointers, 3 * o + 5)):
+            a, b = at(tape.product_ids, 2 * q) * WIDTH, top + at(tape.product_ids, 2 * q + 1) * WIDTH
             x, y, u, v = load(memory, a), load(memory, a + LANES), load(memory, b), load(memory, b + LANES)
             re, im = re + x * u, im + x * v
             re, im = re - y * v, im + y * u
@@ -126,7 +136,7 @@ def decay(exponent: Any) -> Any:
     return result
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def load_jacobian(memory: np.ndarray, tape: Tape, matrix: int) -> None:
     """Copy the derivatives from their registers into the first rows of the matrix, zeros elsewhere."""
     n = tape.n_coordinates
@@ -134,8 +144,8 @@ def load_jacobian(memory: np.ndarray, tape: Tape, matrix: int) -> None:
     for i in range(2 * n * n):
         store(memory, matrix + i * LANES, zero)
     for q in range(tape.jacobian.shape[0]):
-        a = tape.jacobian[q, 2] * WIDTH
-        b = matrix + (tape.jacobian[q, 0] * n + tape.jacobian[q, 1]) * WIDTH
+        a = at(tape.jacobian, 3 * q + 2) * WIDTH
+        b = matrix + (at(tape.jacobian, 3 * q) * n + at(tape.jacobian, 3 * q + 1)) * WIDTH
         store(memory, b, load(memory, a))
         store(memory, b + LANES, load(memory, a + LANES))
 

@@ -14,6 +14,12 @@ def load(array: np.ndarray, index: int) -> np.ndarray:
     return array.reshape(-1)[index : index + LANES].copy()
 
 
+def at(array: np.ndarray, index: int) -> float:
+    """array.ravel()[index] of a contiguous array."""
+    value: float = array.reshape(-1)[index]
+    return value
+
+
 def store(array: np.ndarray, index: int, value: np.ndarray) -> None:
     """Write LANES entries of a contiguous array from index on."""
     array.reshape(-1)[index : index + LANES] = value

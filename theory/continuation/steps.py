@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from theory.continuation.kernels import (
-    JIT,
+    ALLOCATING,
+    INLINE,
     WIDTH,
     decay,
     evaluate,
@@ -38,6 +39,7 @@ last, |x_0| / |x| there, and the valuation."""
 PATH, PHASE, POLISHED, LOGARITHMIC = range(4)
 """Rows of `ids`: number of the path (-1: empty lane), phase, cycles spent polishing, 1 where steps are by log u."""
 
+_LINE = 8  # doubles in a line of the processor's cache; memory starts with one, so that no register straddles two
 _BRANCH = 2.5  # times u: a pole nearer than that is taken for a branch point at u = 0
 
 
@@ -61,7 +63,7 @@ class Workspace(NamedTuple):
     decays: bool  # parameters are base * exp(-rate u) instead of base + slope * u
 
 
-@njit(**JIT)
+@njit(**ALLOCATING)
 def make_workspace(tape: Tape, decays: bool) -> Workspace:
     """Memory for one thread, all lanes empty."""
     n, m = tape.n_coordinates, tape.n_parameters
@@ -71,7 +73,8 @@ def make_workspace(tape: Tape, decays: bool) -> Workspace:
     sizes = matrix + n * vector
     point = sizes + vector
     base = point + 8 * vector
-    memory = np.zeros(base + 2 * m * WIDTH)
+    memory = np.zeros(base + 2 * m * WIDTH + _LINE)
+    memory = memory[-(memory.ctypes.data // 8) % _LINE :]
     for lane in range(LANES):
         memory[(tape.n_inputs - 1) * WIDTH + lane] = 1.0
     return Workspace(
@@ -93,7 +96,7 @@ def make_workspace(tape: Tape, decays: bool) -> Workspace:
     )
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def renew_patch(work: Workspace, tape: Tape, lane: int) -> None:
     """Scale each group of the lane's point to length 1 and take the point itself as reference."""
     memory, point, patch = work.memory, work.point + lane, work.patch + lane
@@ -111,7 +114,7 @@ def renew_patch(work: Workspace, tape: Tape, lane: int) -> None:
                 memory[b], memory[b + LANES] = memory[a], -memory[a + LANES]
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def fill_lane(
     work: Workspace, tape: Tape, lane: int, start: np.ndarray, first: np.ndarray, last: np.ndarray, path: int
 ) -> None:
@@ -141,7 +144,7 @@ def fill_lane(
         state[row + 3, lane], state[row + 4, lane], state[row + 5, lane] = 1.0, 0.0, 1.0
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def set_parameters(work: Workspace, tape: Tape) -> None:
     """The parameters at the trial u into the registers."""
     n, memory, u = tape.n_coordinates, work.memory, load(work.state, TRIAL_U * LANES)
@@ -156,7 +159,7 @@ def set_parameters(work: Workspace, tape: Tape) -> None:
             store(memory, (2 * n + k) * LANES, value)
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def expand_parameters(work: Workspace, tape: Tape) -> None:
     """Taylor coefficients of the parameters by -u: one where they run straight, three where they decay."""
     n, memory, zero = tape.n_coordinates, work.memory, splat(0.0)
@@ -171,7 +174,7 @@ def expand_parameters(work: Workspace, tape: Tape) -> None:
             store(memory, work.stride + (2 * n + k) * LANES, zero - load(memory, work.slope + k * LANES))
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def newton_step(work: Workspace, tape: Tape) -> None:
     """One Newton step at the trial points of all lanes; rows NORM and MOVED tell its size."""
     n, rows, memory = tape.n_coordinates, tape.n_coordinates - tape.n_groups, work.memory
@@ -210,7 +213,7 @@ def newton_step(work: Workspace, tape: Tape) -> None:
     store(work.state, MOVED * LANES, moved)
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def expand(work: Workspace, tape: Tape, accepted: int) -> None:
     """Taylor coefficients 1 to 3 of the path at the corrected point, by -u; kept in the accepted lanes."""
     n, rows, memory = tape.n_coordinates, tape.n_coordinates - tape.n_groups, work.memory
@@ -241,7 +244,7 @@ def expand(work: Workspace, tape: Tape, accepted: int) -> None:
         store(memory, a, blend(accepted, load(memory, work.trial + i * LANES), load(memory, a)))
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def measure_series(work: Workspace, tape: Tape) -> None:
     """Rows NEAREST and THIRD: ratios of Taylor coefficients estimate the nearest pole (Fabry), the third the error."""
     n, memory = tape.n_coordinates, work.memory
@@ -258,7 +261,7 @@ def measure_series(work: Workspace, tape: Tape) -> None:
     store(work.state, THIRD * LANES, third / norm)
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def turn_logarithmic(work: Workspace, tape: Tape, accepted: int, latest: float) -> None:
     """Series by -log u instead of -u in the lanes that near a branch point at u = 0: there a path is a series in
     u^(1/w), entire in log u, and steps are not bound by u. Asked anew of each accepted lane whose u is below `latest`.
@@ -285,7 +288,7 @@ def turn_logarithmic(work: Workspace, tape: Tape, accepted: int, latest: float) 
     measure_series(work, tape)
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def predict(work: Workspace, tape: Tape) -> None:
     """The Pade [2/1] approximant at u - h, coordinate by coordinate; Taylor where h is beyond its pole.
 

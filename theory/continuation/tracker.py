@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from theory.continuation.kernels import JIT, WIDTH
+from theory.continuation.kernels import ALLOCATING, INLINE, WIDTH
 from theory.continuation.steps import (
     DONE,
     FIRST,
@@ -97,7 +97,7 @@ class Settings(NamedTuple):
 DEFAULT = Settings()
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def correct(work: Workspace, tape: Tape, settings: Settings) -> int:
     """Two Newton steps in every lane; a bit mask of the lanes where they contract."""
     state = work.state
@@ -116,7 +116,7 @@ def correct(work: Workspace, tape: Tape, settings: Settings) -> int:
     return accepted
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def choose_step(state: np.ndarray, ids: np.ndarray, fresh: bool, settings: Settings, lane: int) -> None:
     """The next step size of a lane whose last step was accepted; fresh: there is no last step to learn from."""
     first = state[FIRST, lane]
@@ -136,7 +136,7 @@ def choose_step(state: np.ndarray, ids: np.ndarray, fresh: bool, settings: Setti
     state[STEP, lane], state[POLE, lane] = min(h, largest), pole
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def heads_to_infinity(work: Workspace, tape: Tape, settings: Settings, lane: int) -> bool:
     """Whether a homogenising coordinate goes to 0 like a positive power of u, and has done so for long enough.
 
@@ -182,7 +182,7 @@ def heads_to_infinity(work: Workspace, tape: Tape, settings: Settings, lane: int
     return agreed < 1.0 and (u < settings.deepest_u or (u < settings.infinity_u and agreed < settings.far_out))
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def accept(state: np.ndarray, ids: np.ndarray, settings: Settings, lane: int) -> int:
     """State of a lane after an accepted step; its status if the path has ended."""
     if ids[PHASE, lane] == POLISHING:
@@ -205,7 +205,7 @@ def accept(state: np.ndarray, ids: np.ndarray, settings: Settings, lane: int) ->
     return UNTRACKED
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def reject(state: np.ndarray, ids: np.ndarray, settings: Settings, lane: int) -> int:
     """State of a lane after a rejected step; its status if that ends the path."""
     phase = ids[PHASE, lane]
@@ -222,7 +222,7 @@ def reject(state: np.ndarray, ids: np.ndarray, settings: Settings, lane: int) ->
     return UNTRACKED
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def plan(state: np.ndarray, ids: np.ndarray, settings: Settings, lane: int) -> int:
     """Where the lane's next trial point lies; the path's status if its steps have become too small or too many."""
     u = state[U, lane]
@@ -244,7 +244,7 @@ def plan(state: np.ndarray, ids: np.ndarray, settings: Settings, lane: int) -> i
     return UNTRACKED
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def finish(work: Workspace, tape: Tape, lane: int, status: int, ends: np.ndarray, info: np.ndarray) -> None:
     """Write down how a lane's path ended and empty the lane."""
     n, memory, state, path = tape.n_coordinates, work.memory, work.state, work.ids[PATH, lane]
@@ -269,7 +269,7 @@ def finish(work: Workspace, tape: Tape, lane: int, status: int, ends: np.ndarray
     work.ids[PATH, lane], work.ids[PHASE, lane] = -1, STARTING
 
 
-@njit(**JIT)
+@njit(**ALLOCATING)
 def track_lanes(
     tape: Tape,
     settings: Settings,
@@ -323,7 +323,7 @@ def track_lanes(
         predict(work, tape)
 
 
-@njit(**JIT)
+@njit(**ALLOCATING)
 def carry_lanes(
     tape: Tape,
     settings: Settings,

@@ -7,5 +7,5 @@ from theory.jit import ENGINE
 
 _chosen: Any = import_module(f"theory.continuation.{'compiled' if ENGINE == 'numba' else 'numpy'}_lanes")
 LANES: int = _chosen.LANES
-load, store, splat = _chosen.load, _chosen.store, _chosen.splat
+at, load, store, splat = _chosen.at, _chosen.load, _chosen.store, _chosen.splat
 maximum, less, blend = _chosen.maximum, _chosen.less, _chosen.blend
