@@ -227,7 +227,7 @@ def _settle(homotopy: Homotopy, ends: Ends, endgame: bool = True) -> Outcome:
         finite = np.isfinite(settled.error) & ~settled.infinite
         kind[doubtful[finite]] = SINGULAR
         points[doubtful[finite]] = homotopy.affine(settled.points[finite])
-        left = doubtful[kind[doubtful] == FAILED]
+        left = doubtful[(kind[doubtful] == FAILED) & (info[doubtful, LAST_U] == 0)]
         points[left], proved = polish(homotopy.reduced.scaled, points[left])
         kind[left[proved]] = FINITE
     return Outcome(kind, points)
