@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from theory.arguments import check_seed, is_whole
+
 NAMES = ("cifar10", "mnist", "digits", "images")
 _MNIST_MD5 = {  # of the unpacked files, which are what torchvision reads; it knows those of the packed ones only
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
@@ -70,11 +72,15 @@ def load_data(
     subset: how many training images, or (training, test) images, drawn without repetition; None: all
     seed: of the subset, the random labels and the generated images
 
-    Raises DataError on an unknown name, missing or damaged files, a share outside [0, 1] and a subset too large.
+    Raises DataError on an unknown name, missing or damaged files, a share outside [0, 1] and a subset too large or of
+    another form, ValueError on a seed that is not a whole number >= 0.
     """
-    if name not in NAMES:
+    if not isinstance(name, str) or name not in NAMES:
         raise DataError(f"unknown data set {name!r}: choose one of {', '.join(NAMES)}")
-    if not 0.0 <= random_labels <= 1.0:
+    seed = check_seed(seed)
+    n_train, n_test = _sizes(subset)
+    share = isinstance(random_labels, int | float | np.number) and not isinstance(random_labels, bool)
+    if not share or not 0.0 <= random_labels <= 1.0:
         raise DataError(f"random_labels is a share between 0 and 1, got {random_labels!r}")
     readers: dict[str, Callable[[], Arrays]] = {
         "cifar10": lambda: _cifar10(root),
@@ -84,7 +90,6 @@ def load_data(
     }
     train_x, train_y, test_x, test_y = readers[name]()
     rng = np.random.default_rng([seed, 1])
-    n_train, n_test = subset if isinstance(subset, tuple) else (subset, None)
     keep, keep_test = _choose(len(train_x), n_train, rng, "training"), _choose(len(test_x), n_test, rng, "test")
     train_x, train_y, test_x, test_y = train_x[keep], train_y[keep].copy(), test_x[keep_test], test_y[keep_test]
     redrawn = rng.permutation(len(train_y))[: round(random_labels * len(train_y))]
@@ -98,6 +103,7 @@ def from_arrays(inputs: Any, labels: Any, seed: int = 0) -> Data:
     inputs: (N, C, H, W) or (N, features), numbers. labels: (N,) whole numbers from 0.
     Raises DataError on other shapes, on NaN or infinity, and on fewer than 10 examples.
     """
+    seed = check_seed(seed)
     try:
         x, y = np.asarray(inputs, dtype=np.float64), np.asarray(labels, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -116,6 +122,14 @@ def from_arrays(inputs: Any, labels: Any, seed: int = 0) -> Data:
     order = np.random.default_rng([seed, 1]).permutation(len(x))
     test, train = np.split(order, [len(x) // 5])
     return _standardised("(X, Y)", (x[train], whole[train], x[test], whole[test]), n_classes=int(whole.max()) + 1)
+
+
+def square_images(data: Data | None, wanted_by: str) -> Data:
+    """data, if they are square images; DataError otherwise."""
+    shape = () if data is None else tuple(data.train_inputs.shape)
+    if data is None or len(shape) != 4 or shape[2] != shape[3]:
+        raise DataError(f"{wanted_by} needs square images (N, C, size, size), got {shape or 'no data'}")
+    return data
 
 
 def _standardised(name: str, arrays: Arrays, n_classes: int) -> Data:
@@ -137,6 +151,14 @@ def _standardised(name: str, arrays: Arrays, n_classes: int) -> Data:
         n_classes,
         digest.hexdigest(),
     )
+
+
+def _sizes(subset: Any) -> tuple[int | None, int | None]:
+    """How many training and test images a subset asks for; None: all."""
+    pair = tuple(subset) if isinstance(subset, tuple | list) else (subset, None)
+    if len(pair) != 2 or not all(size is None or is_whole(size) for size in pair):
+        raise DataError(f"subset must be a whole number, a pair (training, test) of these, or None; got {subset!r}")
+    return pair
 
 
 def _choose(available: int, wanted: int | None, rng: np.random.Generator, kind: str) -> np.ndarray:
@@ -193,7 +215,8 @@ def _verify(name: str, folder: Path, expected: dict[str, str], torchvision_name:
         if found != md5:
             faults.append(f"{file} is damaged ({path.stat().st_size} bytes, MD5 {found}, expected {md5})")
     if faults:
-        raise DataError(f"{name} in {folder}: {'; '.join(faults)}; remove these files{_remedy(torchvision_name)}")
+        mend = "; remove what is damaged" if any("damaged" in fault for fault in faults) else ""
+        raise DataError(f"{name} in {folder}: {'; '.join(faults)}{mend}{_remedy(torchvision_name)}")
 
 
 def _remedy(torchvision_name: str) -> str:

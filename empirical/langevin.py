@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from theory.arguments import check_seed
 from theory.normalisable import check_temperature, require_normalisable
 from theory.potentials import Potential
 
@@ -78,10 +79,11 @@ def spread(potential: Potential, chains: int) -> np.ndarray:
 def init(kernel: Langevin, position: Array, seed: int) -> State:
     """The state of chains that start at position (chains, D).
 
-    Raises ValueError on a wrong shape, on NaN, and on a step size above the stability limit 2/beta, beta being the
-    largest curvature at the wells (at the starting points, where no wells are known).
+    Raises ValueError on a wrong shape, on NaN, on a seed that is not a whole number >= 0, and on a step size above the
+    stability limit 2/beta, beta being the largest curvature at the wells (at the starting points, where no wells are
+    known).
     """
-    potential = kernel.potential
+    potential, seed = kernel.potential, check_seed(seed)
     if not kernel.adjusted:
         _check_stability(kernel, position)
     position = potential.domain.fold(position)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from theory.activations import PolynomialActivation, substitute, to_chebyshev
+from theory.arguments import check_seed, is_whole
 
 Activation = str | PolynomialActivation
 ALL_CONVOLUTIONS = (256, 48, 48, 96)  # hidden widths of the variant in which every layer is 3x3, stride 2: 188,810 too
@@ -90,6 +91,8 @@ class PlainCNN(nn.Module):
         for name, widths in (("channels", channels), ("hidden", hidden), ("input_shape", input_shape)):
             _positive(name, widths)
         _positive("n_classes", [n_classes])
+        if len(input_shape) != 3 or input_shape[1] != input_shape[2]:
+            raise ValueError(f"input_shape must be (channels, size, size) of square images, got {tuple(input_shape)}")
         layers: list[nn.Module] = []
         fan_in, size = input_shape[0], input_shape[-1]
         for out in channels:
@@ -133,7 +136,9 @@ class SmallNet(nn.Module):
         _positive("widths", widths)
         if len(widths) < 2:
             raise ValueError(f"widths must name inputs and outputs at least, got {tuple(widths)}")
-        biases = [bias] * (len(widths) - 1) if isinstance(bias, bool) else list(bias)
+        biases = [bias] * (len(widths) - 1) if isinstance(bias, bool) else bias
+        if not isinstance(biases, Sequence) or not all(isinstance(each, bool) for each in biases):
+            raise TypeError(f"bias must be True or False, or a sequence of these, one for each layer, got {bias!r}")
         if len(biases) != len(widths) - 1:
             raise ValueError(f"bias needs one entry for each of the {len(widths) - 1} layers, got {len(biases)}")
         layers: list[nn.Module] = []
@@ -162,7 +167,7 @@ def initialise(model: nn.Module, seed: int) -> None:
     It is PyTorch's own choice. He's, sqrt(6) times wider, makes each step of the batch-normalised nets 6 times shorter
     in proportion: 8,000 CIFAR-10 images, 8 epochs at rate 0.01: test error 0.58 against 0.51.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(check_seed(seed) % 2**63)
     for layer in model.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             bound = layer.weight[0].numel() ** -0.5
@@ -199,7 +204,9 @@ def n_parameters(model: nn.Module) -> int:
 
 
 def _positive(name: str, values: Sequence[Any]) -> None:
-    if any(isinstance(value, bool) or not isinstance(value, int) or value < 1 for value in values):
+    if isinstance(values, str) or not isinstance(values, Sequence):
+        raise TypeError(f"{name} must be a sequence of whole numbers >= 1, got {values!r}")
+    if any(not is_whole(value) or value < 1 for value in values):
         raise ValueError(f"{name} must be whole numbers >= 1, got {tuple(values)}")
 
 

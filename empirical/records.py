@@ -4,10 +4,12 @@ A folder holds config.json first and claim.json last, each file renamed into pla
 a finished run, one without is a run that was cut short and is done again.
 """
 
+import hashlib
 import json
 import os
 import platform
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -100,7 +102,10 @@ def begin(path: Path, config: dict[str, Any]) -> None:
 
 
 def finish(path: Path, result: Result, figures: Mapping[str, Any]) -> None:
-    """Write the numbers, weights and figures of a run that has begun, its claim last; figures: name -> Figure."""
+    """Write the numbers, weights and figures of a run that has begun, its claim last; figures: name -> Figure.
+
+    Their SHA-256 go to config.json as `files`.
+    """
     import pandas as pd
     from safetensors.torch import save
 
@@ -112,7 +117,20 @@ def finish(path: Path, result: Result, figures: Mapping[str, Any]) -> None:
     for name, figure in figures.items():
         plotting.save(figure, path / "figures", name)
     write(path / "metrics.csv", pd.DataFrame(result.table).to_csv(index=False))
+    config = json.loads((path / "config.json").read_text())
+    files = [path / "metrics.csv", *_files(path / "figures"), *_files(path / "checkpoints")]
+    config["files"] = {str(file.relative_to(path)): _sha256(file) for file in files}
+    write(path / "config.json", json.dumps(config, indent=1) + "\n")
     write(path / "claim.json", result.claim.to_json() + "\n")
+
+
+def abandon(path: Path) -> None:
+    """Take back `begin`: a run that could not be computed leaves nothing behind."""
+    (path / "config.json").unlink(missing_ok=True)
+    with suppress(OSError):  # of another run's files the folder is kept
+        for folder in (path / "figures", path / "checkpoints", path):
+            if folder.is_dir():
+                folder.rmdir()
 
 
 def is_finished(path: Path) -> bool:
@@ -121,7 +139,10 @@ def is_finished(path: Path) -> bool:
 
 
 def load(path: str | Path) -> Run:
-    """The finished run of a folder. RecordError if it is not one, or if a file of it cannot be read."""
+    """The finished run of a folder.
+
+    RecordError if it is not one, if a file of it is missing, cannot be read or is not what was written.
+    """
     import pandas as pd
 
     path = Path(path)
@@ -129,9 +150,10 @@ def load(path: str | Path) -> Run:
         raise RecordError(f"{path} holds no finished run: config.json and claim.json were looked for; run it first")
     try:
         config = json.loads((path / "config.json").read_text())
-        table = pd.read_csv(path / "metrics.csv")
         claim = _claim((path / "claim.json").read_text())
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        _check_files(path, config, claim)
+        table = pd.read_csv(path / "metrics.csv")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise RecordError(f"{path} is damaged ({reason}); remove it, or run again with resume off") from error
     figures = {file.stem: file for file in _files(path / "figures") if file.suffix == ".png"}
@@ -160,9 +182,26 @@ def resumable(path: Path, config: Mapping[str, Any]) -> bool:
         old = json.loads((path / "config.json").read_text())
     except ValueError as error:
         raise RecordError(f"{path / 'config.json'} is not JSON ({error}); remove {path}, or turn resume off") from error
+    if not isinstance(old, dict):
+        raise RecordError(f"{path / 'config.json'} holds no JSON object; remove {path}, or turn resume off")
     if found := differences(old, config):
         raise RecordError(f"{path} holds another run ({'; '.join(found)}); give another out, or turn resume off")
     return is_finished(path)
+
+
+def _check_files(path: Path, config: dict[str, Any], claim: Claim) -> None:
+    """ValueError naming the first file that is missing or changed; runs kept without checksums: missing ones only."""
+    written = config.get("files", {})
+    for name in dict.fromkeys((*claim.artifacts, *written)):
+        if not (path / name).is_file():
+            raise ValueError(f"{name} is missing")
+        if name in written and _sha256(path / name) != written[name]:
+            raise ValueError(f"{name} is not what was written")
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _claim(text: str) -> Claim:

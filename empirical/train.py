@@ -10,10 +10,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import nn
 
 from empirical.data import Data
+from theory.arguments import check_count, check_seed
 
 Progress = Callable[[int, int, str], None]
 _WORTH_PROCESSES = 1e10  # epochs x images x parameters: about 20 s on one core; starting a process takes 3 s
@@ -40,10 +42,16 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        least = min(self.batch if self.batch is not None else 1, self.every)
-        if self.epochs < 0 or least < 1 or self.rate <= 0 or self.noise < 0:
-            raise ValueError(f"epochs and noise must be >= 0, batch and every >= 1, rate > 0; got {self}")
-        if self.loss not in ("cross-entropy", "square"):
+        check_count(self.epochs, "epochs", least=0)
+        check_count(self.every, "every")
+        if self.batch is not None:
+            check_count(self.batch, "batch (None for all examples)")
+        check_seed(self.seed)
+        for name, value, zero in (("rate", self.rate, False), ("noise", self.noise, True)):
+            number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+            if not (number and math.isfinite(value) and (value > 0 or (zero and value == 0))):
+                raise ValueError(f"{name} must be a finite number {'>= 0' if zero else '> 0'}, got {value!r}")
+        if not isinstance(self.loss, str) or self.loss not in ("cross-entropy", "square"):
             raise ValueError(f'unknown loss {self.loss!r}: choose "cross-entropy" or "square"')
 
 
@@ -88,7 +96,7 @@ def train(
     model.to(device)
     train_x, test_x = (_placed(inputs, model, device) for inputs in (data.train_inputs, data.test_inputs))
     train_y, test_y = data.train_labels.to(device), data.test_labels.to(device)
-    generator = torch.Generator().manual_seed(config.seed)
+    generator = torch.Generator().manual_seed(config.seed % 2**63)
 
     def look(epoch: int) -> Epoch:
         seen = (*evaluate(model, train_x, train_y, config.loss), *evaluate(model, test_x, test_y, config.loss))

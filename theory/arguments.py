@@ -1,13 +1,12 @@
 """What arguments must be, said once, so that the same mistake gets the same answer everywhere."""
 
+from numbers import Integral
 from typing import Any
-
-import numpy as np
 
 
 def is_whole(value: Any) -> bool:
-    """Whether a value is a whole number; truth values are none."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+    """Whether a value is a whole number, of Python or numpy; truth values are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def check_seed(seed: Any) -> int:

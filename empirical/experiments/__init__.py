@@ -4,6 +4,7 @@ A module of this folder, named by its id with underscores, has
     REPORTED              what the source prints, with where each number comes from
     Config, PRESETS       a frozen dataclass and its values "smoke", "cpu" and "paper"; where the experiment needs data,
                           its field `data` names the data set and `subset` says how much of it
+    check_data(data)      where it takes data of some shapes only: raises ValueError, before anything is written
     compute(config, data, *, seed, device, progress) -> Result     numbers only; data is None where none is wanted
     draw(result) -> {name: Figure}
 """
@@ -14,6 +15,8 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from theory.arguments import check_seed
 
 if TYPE_CHECKING:
     from empirical.data import Data
@@ -66,11 +69,12 @@ def run(
     from empirical import records
 
     check_request(id, preset, data, device)
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ValueError(f"seed must be a whole number >= 0, got {seed!r}")
+    seed = check_seed(seed)
     module = _module(id)
     config, place = module.PRESETS[preset], _device(device)
     used = _data(config, data, seed)
+    if hasattr(module, "check_data"):
+        module.check_data(used)
     path = Path(out) / f"{id}-{preset}-seed{seed}"
     described = records.describe(id, preset, seed, place, config, used.describe() if used is not None else None)
     if resume and records.resumable(path, described):
@@ -80,9 +84,13 @@ def run(
     except OSError as error:
         raise ValueError(f"cannot write to {path}: {error.strerror}; give another out") from error
     start = time.perf_counter()
-    result = module.compute(config, used, seed=seed, device=place, progress=progress)
-    seconds = round(time.perf_counter() - start, 3)
-    figures = module.draw(result)
+    try:
+        result = module.compute(config, used, seed=seed, device=place, progress=progress)
+        seconds = round(time.perf_counter() - start, 3)
+        figures = module.draw(result)
+    except Exception:  # an interrupt may leave its config: such a run is done again
+        records.abandon(path)
+        raise
     artifacts = ("metrics.csv", *(f"figures/{name}.png" for name in figures))
     result = replace(result, claim=replace(result.claim, seconds=seconds, artifacts=artifacts))
     records.finish(path, result, figures)
@@ -96,6 +104,8 @@ def check_request(id: str, preset: str, data: Any = None, device: str = "auto") 
     if preset not in PRESETS:
         raise ValueError(f"unknown preset {preset!r}: choose one of {', '.join(PRESETS)}")
     _device(device)
+    if isinstance(data, str) and not data:
+        raise ValueError(f"data is empty: give a folder, (X, Y) or one of {', '.join(DATA_SETS)}")
     if (
         data is not None
         and not isinstance(data, str | Path)
@@ -150,4 +160,4 @@ def _data(config: Any, data: Any, seed: int) -> "Data | None":
     if (folder := _folder(data)) is not None:
         wanted = "cifar10" if config.data in WITHOUT_FILES else config.data
         return load_data(wanted, root=folder, subset=config.subset, seed=seed)
-    return load_data(str(data or config.data), subset=config.subset, seed=seed)
+    return load_data(config.data if data is None else str(data), subset=config.subset, seed=seed)

@@ -16,7 +16,7 @@ import numpy as np
 from torch import nn
 
 from empirical import measure
-from empirical.data import Data
+from empirical.data import Data, square_images
 from empirical.models import PlainCNN
 from empirical.records import Result
 from empirical.train import History, TrainConfig, train_each
@@ -25,7 +25,8 @@ from theory.claims.claim import Case, Claim, Control
 
 ID = "polynomial-net"
 STATEMENT = (
-    "A net with a polynomial close to ReLU over the pre-activations that occur reaches the ReLU net's test error."
+    "The test error of a net with a polynomial close to ReLU over the pre-activations that occur differs from the ReLU "
+    "net's by less than a stated margin."
 )
 SOURCE = "Review (2018), sections 1 and 3; arXiv 1703.09833, Fig. 2"
 REPORTED = {"Fig. 2": "about the same performance on CIFAR-10; degree, interval, fit and numbers are not given"}
@@ -87,6 +88,11 @@ class Net:
     largest: float
 
 
+def check_data(data: Data | None) -> Data:
+    """The data, if they are square images; ValueError otherwise."""
+    return square_images(data, ID)
+
+
 def compute(
     config: Config,
     data: Data | None,
@@ -96,8 +102,7 @@ def compute(
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Result:
     """Train all nets and test the gap. Raises ValueError where the data are not square images."""
-    if data is None or data.train_inputs.ndim != 4 or data.train_inputs.shape[2] != data.train_inputs.shape[3]:
-        raise ValueError("polynomial-net needs square images (N, C, size, size)")
+    data = check_data(data)
     kinds = [(kind, number) for number in range(config.seeds) for kind in (RELU, config.polynomial)]
     kinds += [(config.control, number) for number in range(config.control_seeds)] + [(k, 0) for k in config.sweep]
     kinds = list(dict.fromkeys(kinds))

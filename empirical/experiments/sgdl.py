@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import stats
 
-from empirical.data import Data
+from empirical.data import Data, square_images
 from empirical.models import PlainCNN
 from empirical.records import Result
 from empirical.train import History, TrainConfig, train_each
@@ -52,6 +52,11 @@ PRESETS = {
 }
 
 
+def check_data(data: Data | None) -> Data:
+    """The data, if they are square images; ValueError otherwise."""
+    return square_images(data, "sgdl")
+
+
 def compute(
     config: Config,
     data: Data | None,
@@ -61,8 +66,7 @@ def compute(
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Result:
     """Train SGD and every noise level from the same starts. Raises ValueError where the data are not square images."""
-    if data is None or data.train_inputs.ndim != 4 or data.train_inputs.shape[2] != data.train_inputs.shape[3]:
-        raise ValueError("sgdl needs square images (N, C, size, size)")
+    data = check_data(data)
     shape = (data.train_inputs.shape[1], *data.train_inputs.shape[2:])
     keys, jobs = [], []
     for number in range(config.seeds):

@@ -73,6 +73,14 @@ def test_random_labels_change_about_nine_tenths_of_the_share_and_no_test_label()
         (("mnist", "no/such/folder"), "MNIST/raw"),
         (("digits", None, 1.5), "1.5"),
         (("digits", None, 0.0, 5000), "5000"),
+        (("digits", None, "a"), "share between 0 and 1, got 'a'"),
+        (("digits", None, True), "got True"),
+        (("digits", None, 0.0, 1.5), r"subset must be .*; got 1\.5"),
+        (("digits", None, 0.0, (10,)), "subset must be"),
+        (("digits", None, 0.0, (10, 10, 10)), "subset must be"),
+        (("digits", None, 0.0, ("a", 5)), "subset must be"),
+        (("digits", None, 0.0, ...), "subset must be .*; got Ellipsis"),
+        ((["digits"],), "unknown data set"),
     ],
 )
 def test_what_cannot_be_loaded_is_said_in_one_line(arguments, named):
@@ -117,7 +125,16 @@ def test_a_truncated_and_a_missing_file_are_named_with_size_and_checksum(small_m
     assert "train-images-idx3-ubyte is damaged (100 bytes, MD5" in text
     assert "t10k-labels-idx1-ubyte is missing" in text
     assert "train-labels" not in text
+    assert "remove what is damaged" in text
     assert "download=True" in text
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "0", None])
+def test_data_need_a_whole_number_as_seed(seed):
+    with pytest.raises(ValueError, match="seed must be a whole number"):
+        load_data("images", seed=seed)
+    with pytest.raises(ValueError, match="seed must be a whole number"):
+        from_arrays(np.zeros((20, 3)), np.zeros(20), seed=seed)
 
 
 def test_a_damaged_cifar_batch_is_named_and_never_unpickled(tmp_path):
@@ -139,8 +156,9 @@ def test_packed_files_alone_are_not_enough(small_mnist):
     file = small_mnist / "train-labels-idx1-ubyte"
     file.with_suffix(".gz").write_bytes(gzip.compress(file.read_bytes()))
     file.unlink()
-    with pytest.raises(DataError, match="train-labels-idx1-ubyte is missing"):
+    with pytest.raises(DataError, match="train-labels-idx1-ubyte is missing") as caught:
         load_data("mnist", root=small_mnist.parents[1])
+    assert "remove" not in str(caught.value)  # there is nothing to remove
 
 
 def test_own_arrays_keep_a_fifth_for_testing():

@@ -5,10 +5,11 @@ from dataclasses import fields, is_dataclass, replace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import empirical as em
 import theory as th
-from empirical import measure
+from empirical import measure, records
 from empirical.data import load_data
 from empirical.experiments import EXPERIMENTS, PRESETS, _module, polynomial_net, zero_set_dimension
 from empirical.models import SmallNet
@@ -52,14 +53,53 @@ def test_a_run_is_kept_loaded_again_and_not_mixed_with_another(tmp_path):
         ({"data": 3}, TypeError, "int"),
         ({"data": (np.zeros((20, 5)), np.zeros(20))}, ValueError, "images"),
         ({"device": "abacus"}, ValueError, "'abacus' is not there"),
-        ({"seed": -1}, ValueError, "-1"),
+        ({"seed": -1}, ValueError, "seed must be a whole number that is not negative, got -1"),
+        ({"seed": 1.5}, ValueError, "seed must be a whole number"),
+        ({"data": ""}, ValueError, "data is empty"),
+        ({"id": "sgdl", "data": (np.zeros((20, 5)), np.zeros(20))}, ValueError, "images"),
     ],
 )
 def test_a_bad_request_is_said_in_one_line_and_finishes_nothing(changes, error, named, tmp_path):
     with pytest.raises(error, match=named) as caught:
         em.run(**({"id": "polynomial-net", "out": tmp_path} | changes))
     assert "\n" not in str(caught.value)
-    assert not list(tmp_path.rglob("claim.json"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_fails_leaves_nothing_and_wrong_data_leave_an_older_run_alone(tmp_path, monkeypatch):
+    def broken(*_, **__):
+        raise ValueError("broken")
+
+    kept = em.run("boltzmann", out=tmp_path)
+    monkeypatch.setattr(_module("minimum-norm"), "compute", broken)
+    with pytest.raises(ValueError, match="broken"):
+        em.run("minimum-norm", out=tmp_path)
+    assert [entry.name for entry in tmp_path.iterdir()] == [kept.path.name]
+    monkeypatch.setattr(_module("boltzmann"), "check_data", broken, raising=False)
+    with pytest.raises(ValueError, match="broken"):
+        em.run("boltzmann", out=tmp_path, resume=False)
+    assert records.load(kept.path).claim == kept.claim
+
+
+def test_ends_that_no_case_speaks_of_are_counted_and_the_nets_are_kept(tmp_path):
+    run = em.run("zero-set-dimension", out=tmp_path)
+    kept = load_file(run.path / "checkpoints" / "cubic-2-8-1-N4-relu.safetensors")
+    assert kept["start-1.layers.0.weight"].shape == (8, 2)
+    assert len(list((run.path / "checkpoints").iterdir())) == len(run.table.groupby(["name", "activation"]))
+    relu = run.table[run.table["activation"] == "relu"].groupby("name")["zero_error"].any()
+    assert f"{(~relu).sum()} of {len(relu)} ReLU nets came to zero error from no start" in run.claim.note
+
+
+def test_unclear_ranks_are_counted_and_negative_nullities_are_no_control():
+    end = zero_set_dimension.End("net", "polynomial", 3, 4, 2, 0, 1.0, 1.0, False, 0, 1e9, True)
+    claim = zero_set_dimension._claim([end], 0)  # N = 4 > K = 3
+    assert not claim.control.passed
+    inside = replace(end, n_equations=3, nullity=1)
+    assert zero_set_dimension._claim([inside], 0).control.passed
+    unclear = replace(end, n_equations=2, nullity=2, zero_error=True, reliable=False)
+    claim = zero_set_dimension._claim([inside, unclear], 0)
+    assert "1 of 2 ends have singular values without a clear gap" in claim.note
+    assert any("1 of unclear rank" in name for name in claim.predicted)
 
 
 def test_numbers_depend_on_the_seed_alone(monkeypatch):

@@ -116,6 +116,14 @@ def test_a_small_net_comes_back_from_torch_as_its_polynomial_network(activation)
         (lambda: SmallNet((2, 2, 1), bias=(True,)), ValueError, "2 layers"),
         (lambda: PlainCNN(channels=(32, 0)), ValueError, "channels"),
         (lambda: PlainCNN(n_classes=0), ValueError, "n_classes"),
+        (lambda: PlainCNN(input_shape=(3, 32)), ValueError, "square images"),
+        (lambda: PlainCNN(input_shape=(3, 32, 16)), ValueError, r"square images, got \(3, 32, 16\)"),
+        (lambda: PlainCNN(channels=3), TypeError, "channels must be a sequence"),
+        (lambda: PlainCNN(seed=-1), ValueError, "seed must be a whole number"),
+        (lambda: SmallNet((2, 1), seed=1.5), ValueError, "seed must be a whole number"),
+        (lambda: SmallNet(3), TypeError, "widths must be a sequence"),
+        (lambda: SmallNet((2, 2, 1), bias="no"), TypeError, "bias must be True or False"),
+        (lambda: SmallNet((2, 2, 1), bias=None), TypeError, "bias must be True or False"),
     ],
 )
 def test_what_is_no_network_is_refused(make, error, named):

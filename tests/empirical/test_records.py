@@ -80,7 +80,38 @@ def test_versions_may_differ_when_a_run_is_resumed(tmp_path):
     assert records.resumable(path, described() | {"versions": {"torch": "0.1"}})
 
 
-@pytest.mark.parametrize(("file", "content"), [("claim.json", "{"), ("metrics.csv", ""), ("claim.json", "{}")])
+@pytest.mark.parametrize("content", ["[]", "3", '"x"', "{"])
+def test_a_config_that_is_no_object_is_one_line(tmp_path, content):
+    path = finished(tmp_path / "run")
+    (path / "config.json").write_text(content)
+    with pytest.raises(RecordError, match=r"config\.json .*turn resume off"):
+        records.resumable(path, described())
+    with pytest.raises(RecordError, match="is damaged"):
+        records.load(path)
+
+
+@pytest.mark.parametrize("file", ["metrics.csv", "figures/loss.png", "figures/loss.svg", "checkpoints/end.safetensors"])
+def test_a_file_that_is_gone_or_changed_is_named(tmp_path, file):
+    path = finished(tmp_path / "run")
+    whole = (path / file).read_bytes()
+    (path / file).write_bytes(whole + b"?")
+    with pytest.raises(RecordError, match=f"{file} is not what was written"):
+        records.load(path)
+    (path / file).unlink()
+    with pytest.raises(RecordError, match=f"{file} is missing"):
+        records.load(path)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("claim.json", "{"),
+        ("metrics.csv", ""),
+        ("metrics.csv", "garbage\n1\n"),
+        ("claim.json", "{}"),
+        ("claim.json", "[]"),
+    ],
+)
 def test_a_damaged_folder_is_named(tmp_path, file, content):
     path = finished(tmp_path / "run")
     (path / file).write_text(content)
