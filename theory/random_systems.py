@@ -139,7 +139,7 @@ def real_counts(family: Family, members: np.ndarray, seed: int) -> RealCounts:
     rng = np.random.default_rng([seed, 5])
     generic = _complex_normal(rng, family.n_parameters)
     # of networks most total-degree paths go to infinity; with groups of unknowns few do
-    found = solve(family.member(generic), start="multihomogeneous", seed=seed)
+    found = solve(family.member(generic), start="multihomogeneous", seed=seed, on_interrupt="raise")
     tape, points = family.tape(), _projective(found.solutions)
     shape = len(members), len(points), family.n_unknowns
     zeros, is_real = np.full(shape, np.nan, dtype=np.complex128), np.zeros(shape[:2], dtype=bool)

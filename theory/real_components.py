@@ -183,7 +183,14 @@ def _pieces(
         if 1 in lagrange.degrees:
             start = "auto"  # others do not eliminate affine equations
         try:
-            solutions = solve(lagrange, start, seed=seed + attempt, max_paths=max_paths, progress=progress)
+            solutions = solve(
+                lagrange,
+                start,
+                seed=seed + attempt,
+                max_paths=max_paths,
+                progress=progress,
+                on_interrupt="raise",
+            )
             pieces = _joined(system, centre, _proved(lagrange, solutions), probes)
         except (UndecidedError, PolyhedralError, TooManyPathsError) as error:
             failure = error
