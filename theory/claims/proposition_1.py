@@ -261,7 +261,7 @@ def check(seed: int = 0) -> Claim:
     for k, shown in enumerate(spurious):
         name = f"z^2+z^3, 1-1-1, teacher {k}: incoming weight 0"
         cases.append(Case(name, predicted_spurious(), shown, shown == predicted_spurious()))
-    counter = all(shown["kind"] == "minimum" and shown["nullity"] == 1 for shown in spurious)
+    flat = [shown for shown in spurious if shown["kind"] == "minimum" and shown["nullity"] == 1]
     return Claim.from_cases(
         [*cases, *_cubic_cases(seed), *_linear_cases(seed)],
         control(seed),
@@ -271,9 +271,10 @@ def check(seed: int = 0) -> Claim:
         source=SOURCE,
         tolerance="none: nullities are whole numbers, read off gaps between singular values",
         seed=seed,
-        printed_verdict="fails" if counter else "holds",
+        printed_verdict="fails" if len(flat) == len(spurious) else "holds",
         note=f"{sum(found.n_live for _, found in results)} live critical points of non-zero error; index of the real "
         f"ones: {', '.join(f'{count} of index {k}' for k, count in enumerate(indices) if count)}; {degenerate} "
-        "degenerate minima among them. Points with outer weight 0 form manifolds of degenerate saddles. As printed: "
-        "degenerate local minima of positive error for every one of five teachers with z^2+z^3.",
+        "degenerate minima among them. Points with outer weight 0 form manifolds of degenerate saddles. As printed, "
+        "'usually not degenerate' is judged on the nets examined and no others: with z^2+z^3 "
+        f"{len(flat)} of {len(spurious)} teachers have degenerate local minima of positive error.",
     )
