@@ -5,7 +5,7 @@ import pytest
 
 import theory as th
 from tests import known_systems
-from theory.continuation import phcpy_backend
+from theory.continuation import phcpy_backend, sift
 from theory.continuation.homotopy import equilibrate
 from theory.continuation.solve import TooManyPathsError, UnderdeterminedError
 from theory.polynomials import Polynomial
@@ -60,6 +60,40 @@ def test_singular_solutions_have_the_right_multiplicity_for_20_seeds(known):
             assert found.singular[row]
             assert found.multiplicity[row] == multiplicity
         assert found.singular.sum() == len(known.singular)
+
+
+@pytest.mark.parametrize(
+    ("text", "roots"),
+    [
+        ("(x-1)^8", {1: 8}),
+        ("(x-3)^8", {3: 8}),
+        ("(x-1)^5", {1: 5}),
+        ("(x-1)^4*(x-2)", {1: 4, 2: 1}),
+        ("(x-1)^7*(x+1)^5", {1: 7, -1: 5}),
+    ],
+)
+def test_roots_of_high_multiplicity_are_counted_right_for_20_seeds(text, roots):
+    for seed in range(20):
+        found = th.solve(parse(f"1\n{text};"), seed=seed)
+        assert dict(zip(found.real[:, 0].round(6).tolist(), found.multiplicity.tolist(), strict=True)) == roots
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_rounding_hides_is_called_undecided(seed):
+    """Rounding of the coefficients moves these roots by 1e-2, the circle on which their paths change places."""
+    found = th.solve(parse("1\n(x-1)^7*(x-2)^3;"), seed=seed)
+    known = {1.0: 7, 2.0: 3}
+    assert all(known[round(x.real, 4)] == m for x, m in zip(found.solutions[:, 0], found.multiplicity, strict=True))
+    assert found.paths.failed == 10 - found.multiplicity.sum()
+    assert found.paths.not_isolated == 0
+
+
+def test_near_a_multiple_root_no_point_is_regular():
+    points = 1 + np.array([[0.2], [0.04j], [1e-4], [0]])
+    assert not sift.regular_limits(parse("1\n(x-1)^8;"), points.astype(complex))[1].any()
+    points = 1 + np.array([[1e-3], [1e-8], [0]])
+    assert not sift.regular_limits(parse("1\n(x-1)^2;"), points.astype(complex))[1].any()
+    assert sift.regular_limits(parse("1\n(x-1)*(x-1.0001);"), np.array([[1.0], [1.0001]], complex))[1].all()
 
 
 @pytest.mark.parametrize(
@@ -150,6 +184,18 @@ def test_underdetermined_systems_are_refused_with_both_ways_out():
         th.solve(parse("1 2\nx*y - 1;"))
     with pytest.raises(UnderdeterminedError, match=r"slice.*zero_set"):
         th.solve(parse("2\nx + y - 1;\n2*x + 2*y - 2;"))
+
+
+@pytest.mark.parametrize("text", ["2\nx^2-y^2;\nx-y;", "2\nx-y;\nx^4-2*x^2*y^2+y^4;", "2\nx-y;\n3*x-3*y;"])
+def test_equations_that_follow_from_affine_ones_do_not_count(text):
+    with pytest.raises(UnderdeterminedError, match="got 1 in 2"):
+        th.solve(parse(text))
+
+
+def test_superfluous_equations_change_no_multiplicity():
+    found = th.solve(parse("4 3\nx-y; x^2-y^2; z^2-x; x+z-2;"))
+    assert sorted(found.real.round(9).tolist()) == [[1, 1, 1], [4, 4, -2]]
+    assert not found.notes
 
 
 def test_excess_points_of_overdetermined_systems_are_dropped():

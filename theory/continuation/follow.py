@@ -10,7 +10,7 @@ from theory.continuation import sift
 from theory.continuation.checkpoint import restore, save, track_and_save
 from theory.continuation.endgame import cauchy, condition_at_end, parameters_at
 from theory.continuation.homotopy import Homotopy, Reduced
-from theory.continuation.isolation import is_isolated
+from theory.continuation.isolation import local_multiplicity
 from theory.continuation.polish import CONVERGED, ILL_CONDITIONED, polish
 from theory.continuation.solutions import PathCount, SolutionSet
 from theory.continuation.tracker import AT_INFINITY as HEADED_OUT
@@ -52,10 +52,13 @@ _ILL_CONDITIONED = 1e12  # singular for all that double precision can tell
 class Found:
     """The distinct solutions among the ends of paths, in scaled unknowns, and what is suspicious about them.
 
+    end: (p,) number of the solution at which each path ends, -1 if at none
     repeated: regular points reached by several paths; unpaired: solutions of a real system without their conjugate
+    broken: paths near singular points whose other ends were not found, undecided for that reason
     """
 
     kind: np.ndarray
+    end: np.ndarray
     solutions: np.ndarray
     multiplicity: np.ndarray
     singular: np.ndarray
@@ -64,6 +67,7 @@ class Found:
     repeated: int
     unpaired: int
     excess: int
+    broken: int
     not_isolated: int = 0
 
     def suspicion(self, system: PolynomialSystem) -> str:
@@ -75,35 +79,46 @@ class Found:
             reasons.append(f"{self.unpaired} regular solutions of a real system lack their complex conjugate")
         return "; ".join(reasons)
 
-    def isolated(self, other: "Found") -> "Found":
-        """Without the singular points that another homotopy does not find again."""
-        return self._keeping(~self.singular | sift.recurring(self.solutions, other.solutions[other.singular]))
+    @property
+    def undecided(self) -> int:
+        """Number of paths whose ends are not known."""
+        return int((self.kind == FAILED).sum())
 
-    def proven_isolated(self, system: PolynomialSystem) -> tuple["Found", int]:
-        """Without the singular points whose dual space outgrows all paths that may end there, such as embedded points
-        of curves, to which paths always come back; and the number of those for which that stays open.
+    def isolated(self, reduced: Reduced, other: "Found") -> tuple["Found", int]:
+        """Without the singular points on larger parts of the zero set; and the number of those that stay doubtful.
+
+        The dual space of an isolated singular point has at least 2 dimensions, and no more than paths end there: else
+        some are missing, and those that came are undecided. On larger sets it outgrows all paths that may end there.
+        Where its size stays open, points count as isolated if another homotopy comes to them, too. In one unknown all
+        points are isolated.
         """
         rows = np.flatnonzero(self.singular)
-        paths = np.full(len(rows), int((self.kind == FAILED).sum()))  # that may end there
+        paths = np.zeros(len(rows), int)
         for i, j, _ in sift.close_pairs(self.solutions[rows], self.solutions[rows].copy(), sift.LOOSE_RADIUS):
             paths[i] += self.multiplicity[rows[j]]
-        answers = [is_isolated(system, self.solutions[i], int(most)) for i, most in zip(rows, paths, strict=True)]
-        keep = np.ones(len(self.solutions), bool)
-        keep[rows] = [answer is not False for answer in answers]
-        return self._keeping(keep), answers.count(None)
-
-    def _keeping(self, keep: np.ndarray) -> "Found":
+        again = sift.recurring(self.solutions[rows], other.solutions[other.singular]) | (other.undecided > 0)
+        kind, keep, elsewhere, doubtful = self.kind.copy(), np.ones(len(self.solutions), bool), 0, 0
+        for row, count, recurs in zip(rows.tolist(), paths.tolist(), again.tolist(), strict=True):
+            size = local_multiplicity(reduced.scaled, self.solutions[row], count + self.undecided)
+            alone = reduced.n_free == 1 or (recurs if size is None else size > 0)
+            missing = alone and (count < max(2, size or 0) or size == 0)
+            keep[row] = alone and not missing
+            doubtful += alone and not missing and size is None and reduced.n_free > 1
+            elsewhere += 0 if alone else int(self.multiplicity[row])
+            if missing:
+                kind[self.end == row] = FAILED
         names = ("solutions", "multiplicity", "singular", "is_real", "condition")
-        rows = {name: getattr(self, name)[keep] for name in names}
-        return replace(self, **rows, not_isolated=self.not_isolated + int(self.multiplicity[~keep].sum()))
+        kept = {name: getattr(self, name)[keep] for name in names}
+        return replace(self, **kept, kind=kind, not_isolated=self.not_isolated + elsewhere), doubtful
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What became of each path: kind (p,), points (p, n) of the scaled system where finite."""
+    """What became of each path: kind (p,), points (p, n) of the scaled system where finite, winding (p,) number."""
 
     kind: np.ndarray
     points: np.ndarray
+    winding: np.ndarray
 
 
 class Interrupted(KeyboardInterrupt):
@@ -136,7 +151,8 @@ def _settled(
     restart: Callable[[int], Homotopy], homotopy: Homotopy, ends: Ends, seed: int, progress: Progress | None
 ) -> SolutionSet:
     """Suspicious sets are tracked again with tighter settings. Singular ends are tracked again by restart(seed + 1):
-    those of isolated solutions come back, those on curves and larger sets land elsewhere.
+    those of isolated solutions come back, those on curves and larger sets land elsewhere. The homotopy with fewer
+    undecided paths counts.
     """
     suspicious = ""
     for settings in _ATTEMPTS:
@@ -146,10 +162,12 @@ def _settled(
         if not suspicious:
             break
     notes = [f"after tracking again: {suspicious}"] if suspicious else []
-    if found.singular.any():
+    if found.singular.any() or found.broken:
         again = restart(seed + 1)
         other = sift_ends(again.reduced, ends_of(again, DEFAULT, None))
-        found, doubtful = found.isolated(other).proven_isolated(homotopy.reduced.scaled)
+        if other.undecided < found.undecided:
+            homotopy, found, other = again, other, found
+        found, doubtful = found.isolated(homotopy.reduced, other)
         if doubtful:
             notes.append(f"whether {doubtful} of the singular solutions are isolated is not certain: see zero_set")
     if found.not_isolated:
@@ -218,7 +236,7 @@ def _settle(homotopy: Homotopy, ends: Ends, endgame: bool = True) -> Outcome:
     unclear[unclear] = condition_at_end(homotopy, ends.points[reached[unclear]]) > _DOUBTFUL_CONDITION
     unclear |= info[reached, ERROR] > _DOUBTFUL_ERROR
     kind[reached[~unclear]] = FINITE
-    points = homotopy.affine(ends.points)
+    points, winding = homotopy.affine(ends.points), np.ones(len(status), int)
     _rescue(homotopy.reduced.scaled, kind, points, np.flatnonzero((kind == FAILED) & stopped & (info[:, LAST_U] == 0)))
     doubtful = np.flatnonzero((kind == FAILED) & stopped)
     if len(doubtful) and endgame:
@@ -227,10 +245,11 @@ def _settle(homotopy: Homotopy, ends: Ends, endgame: bool = True) -> Outcome:
         finite = np.isfinite(settled.error) & ~settled.infinite
         kind[doubtful[finite]] = SINGULAR
         points[doubtful[finite]] = homotopy.affine(settled.points[finite])
-        left = doubtful[(kind[doubtful] == FAILED) & (info[doubtful, LAST_U] == 0)]
+        winding[doubtful[finite]] = settled.winding[finite]
+        left = doubtful[kind[doubtful] == FAILED]
         points[left], proved = polish(homotopy.reduced.scaled, points[left])
         kind[left[proved]] = FINITE
-    return Outcome(kind, points)
+    return Outcome(kind, points, winding)
 
 
 def _rescue(system: PolynomialSystem, kind: np.ndarray, points: np.ndarray, which: np.ndarray) -> None:
@@ -264,30 +283,18 @@ def sift_ends(reduced: Reduced, outcome: Outcome) -> Found:
     if not excess:
         kind[off] = FAILED
     kept = np.setdiff1d(finite, off)
-    rows: list[int] = []
-    multiplicity: list[int] = []
-    repeated = 0
-    for what, radius in ((FINITE, sift.REGULAR_RADIUS), (SINGULAR, sift.SINGULAR_RADIUS)):
-        members = kept[kind[kept] == what]
-        if len(members):
-            label = sift.clusters(points[members], radius)
-            _, first, size = np.unique(label, return_index=True, return_counts=True)
-            rows += members[first].tolist()
-            multiplicity += (size if what == SINGULAR else np.ones_like(size)).tolist()
-            repeated += int((size > 1).sum()) if what == FINITE else 0
-    index, weights = np.array(rows, int), np.array(multiplicity, int)
-    lone = (kind[index] == SINGULAR) & (weights == 1)
-    lone[lone] = sift.conditions(system, points[index[lone]]) < _ILL_CONDITIONED
-    rows_alone = index[lone]
-    if not excess:
-        points[rows_alone], proved = polish(system, points[rows_alone])
-    kind[rows_alone] = FINITE if excess else np.where(proved, FINITE, FAILED)
-    condition[rows_alone] = sift.conditions(system, points[rows_alone])
-    index, weights = index[kind[index] != FAILED], weights[kind[index] != FAILED]
+    _confirm_lone(system, kept[kind[kept] == SINGULAR], kind, points, condition)
+    end, broken = _clustered(system, kept, kind, points, outcome.winding)
+    index, end = np.unique(end, return_inverse=True)  # one path of each solution, and -1 for none
+    index, end = index[index >= 0], end - (index[0] < 0 if len(index) else 0)
+    weights = np.bincount(end[end >= 0], minlength=len(index))
     singular = kind[index] == SINGULAR
+    repeated = int((weights[~singular] > 1).sum())
+    weights[~singular] = 1
     solutions, is_real, unpaired = _paired(system, points[index], singular)
     return Found(
         kind,
+        end,
         solutions,
         weights,
         singular,
@@ -296,7 +303,48 @@ def sift_ends(reduced: Reduced, outcome: Outcome) -> Found:
         repeated,
         unpaired,
         len(off) if excess else 0,
+        broken,
     )
+
+
+def _confirm_lone(
+    system: PolynomialSystem, singular: np.ndarray, kind: np.ndarray, points: np.ndarray, condition: np.ndarray
+) -> None:
+    """Ends that the endgame found and no other path shares count as regular points where that is proved."""
+    _, first, size = np.unique(
+        sift.clusters(points[singular], sift.SINGULAR_RADIUS), return_index=True, return_counts=True
+    )
+    lone = singular[first[size == 1]]
+    lone = lone[sift.conditions(system, points[lone]) < _ILL_CONDITIONED]
+    settle = sift.regular_limits if system.n_equations > system.n_unknowns else polish
+    limits, proved = settle(system, points[lone])
+    points[lone[proved]], kind[lone[proved]] = limits[proved], FINITE
+    condition[lone[proved]] = sift.conditions(system, limits[proved])
+
+
+def _clustered(
+    system: PolynomialSystem, kept: np.ndarray, kind: np.ndarray, points: np.ndarray, winding: np.ndarray
+) -> tuple[np.ndarray, int]:
+    """(first path that ends where each path does (p,), -1 for none; how many paths near singular points are broken).
+
+    Paths that change places round the end come in cycles as long as their winding number: where one is missing, `kind`
+    becomes FAILED.
+    """
+    end, broken = np.full(len(kind), -1), 0
+    regular, singular = kept[kind[kept] == FINITE], kept[kind[kept] == SINGULAR]
+    _, first, label = np.unique(
+        sift.clusters(points[regular], sift.REGULAR_RADIUS), return_index=True, return_inverse=True
+    )
+    end[regular] = regular[first[label]]
+    label = sift.clusters(points[singular], sift.SINGULAR_RADIUS)
+    for number in range(label.max(initial=-1) + 1):
+        same = singular[label == number]
+        if any(np.sum(winding[same] == w) % w for w in set(winding[same].tolist())):
+            kind[same] = FAILED
+            broken += len(same)
+            continue
+        end[same] = same[0]
+    return end, broken
 
 
 def _paired(system: PolynomialSystem, points: np.ndarray, singular: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:

@@ -66,7 +66,8 @@ class Reduced:
     """A system made ready: scaled by powers of 2 and without its affine equations.
 
     scaled: the system in unknowns of size about 1; scales: (n,) unknown = scale * scaled unknown, powers of 2
-    reduction: of the scaled unknowns; polynomials: the other equations, empty where a network evaluates them
+    reduction: of the scaled unknowns; polynomials: the other equations, as far as they do not follow from the affine
+        ones, empty where a network evaluates them
     """
 
     system: PolynomialSystem
@@ -131,10 +132,21 @@ def reduce(system: PolynomialSystem) -> Reduced:
         polynomials, scales = equilibrate(system.polynomials, n)
         reduction = eliminate([p for p in polynomials if p.degree == 1], n)
         scaled = PolynomialSystem.from_polynomials(polynomials, system.names)
-        reduced = Reduced(system, scaled, scales, reduction, tuple(p for p in polynomials if p.degree > 1))
+        others = tuple(p for p in polynomials if p.degree > 1 and not _vanishes(p, reduction))
+        reduced = Reduced(system, scaled, scales, reduction, others)
     if reduced.n_equations < reduced.n_free:
         raise UnderdeterminedError.of(reduced.n_equations + n - reduced.n_free, n)
     return reduced
+
+
+def _vanishes(polynomial: Polynomial, reduction: Reduction) -> bool:
+    """Whether the equation holds wherever the affine ones do: at random points, to rounding."""
+    rng = np.random.default_rng(0)
+    if not len(reduction.free) or len(reduction.free) == polynomial.n_variables:
+        return False
+    points = reduction.lift(np.exp(2j * np.pi * rng.random((3, len(reduction.free)))))
+    terms = np.prod(points[:, None, :] ** polynomial.exponents, axis=2) * polynomial.coefficients
+    return bool(np.all(np.abs(terms.sum(axis=1)) <= _DEPENDENT * np.abs(terms).sum(axis=1)))
 
 
 def _bits(coefficient: GaussianRational) -> float:

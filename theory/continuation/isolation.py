@@ -25,15 +25,21 @@ _NOISE = 1e-6  # relative error of Taylor coefficients at singular points, known
 
 def is_isolated(system: PolynomialSystem, point: np.ndarray, paths: int) -> bool | None:
     """Whether a zero (n,) at which so many paths end is isolated; None where rounding or size leave it open."""
+    size = local_multiplicity(system, point, paths)
+    return None if size is None else size > 0
+
+
+def local_multiplicity(system: PolynomialSystem, point: np.ndarray, most: int) -> int | None:
+    """The multiplicity of a zero (n,) if it is isolated; 0 where it would be above `most`; None where it stays open."""
     before = 1
-    for order in range(1, paths + 2):
+    for order in range(1, most + 2):
         dimension = dual_dimension(system, point, order)
         if dimension is None:
             return None
-        if dimension > paths:
-            return False
+        if dimension > most:
+            return 0
         if dimension == before:
-            return True
+            return before
         before = dimension
     return None
 

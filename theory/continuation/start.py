@@ -9,6 +9,9 @@ from theory.continuation.homotopy import Homotopy, Reduced, square_up
 from theory.continuation.tape import Node, Recorder, Tape, evaluate
 from theory.multihomogeneous import number
 
+_START_SIZE = 0.45  # of the start points of the total-degree start, up to degree 8; beyond that r stays the same
+_SMALLEST_RADICAND = _START_SIZE**8
+
 
 class TooManyPathsError(ValueError):
     """The chosen start system has more paths than allowed."""
@@ -23,7 +26,8 @@ class TooManyPathsError(ValueError):
 def total_degree(reduced: Reduced, seed: int, max_paths: int) -> Homotopy:
     """H_i = a_i f_i + b_i x_i^d_i + c_i x_0^d_i: prod(d_i) paths.
 
-    (a, b, c) run from (0, gamma, -gamma r) to (scale, 0, 0), with gamma and r random on the unit circle.
+    (a, b, c) run from (0, gamma, -gamma r) to (scale, 0, 0), with gamma random on the unit circle and r on a smaller
+    one: start points near a multiple solution, and scaled ones have a size near 1, hide how paths end there.
 
     Raises TooManyPathsError before anything large is made.
     Source: A. Morgan, A. Sommese, Appl. Math. Comput. 24 (1987), the gamma trick.
@@ -47,6 +51,7 @@ def total_degree(reduced: Reduced, seed: int, max_paths: int) -> Homotopy:
     ]
     tape = recorder.tape(mixed)
     gamma, radicands = np.exp(2j * np.pi * rng.random((2, n)))
+    radicands = radicands * np.maximum(_START_SIZE ** np.array(degrees), _SMALLEST_RADICAND)
     scale = _scales(tape, np.repeat([1, 0, 0], n), rng)
     parameters = np.array([[np.zeros(n), gamma, -gamma * radicands], [scale, np.zeros(n), np.zeros(n)]])
     starts = _roots(radicands, degrees)
