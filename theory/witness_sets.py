@@ -264,14 +264,14 @@ def same_point(points: np.ndarray, point: np.ndarray) -> np.ndarray:
 
 def irreducible_components(
     witness: WitnessSet, rng: np.random.Generator, loops: int = 40, tolerance: float = 1e-8
-) -> list[tuple[WitnessSet, float]]:
-    """The witness set of each irreducible component, with the residual of its trace test.
+) -> list[tuple[WitnessSet, float | None]]:
+    """The witness set of each irreducible component, with the residual of its trace test (None: points need none).
 
     Loops of slices join points of one component, and find those that are missing; as soon as the traces of every group
     sum to 0 all groups are complete. A component whose residual stays above the tolerance is not: too few loops.
     """
     if witness.dimension == 0:
-        return [(witness.with_points(point[None]), 0.0) for point in witness.points]
+        return [(witness.with_points(point[None]), None) for point in witness.points]
     label = np.arange(len(witness.points))
     traces = _finite_traces(witness, rng)
     for _ in range(loops):

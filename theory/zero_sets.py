@@ -7,6 +7,7 @@ Source: A. Sommese, C. Wampler, The Numerical Solution of Systems of Polynomials
 """
 
 import math
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from theory.continuation.solve import solve
+from theory.continuation.sift import relative_residual
+from theory.continuation.solve import TooManyPathsError, UnderdeterminedError, solve
 from theory.systems import PolynomialSystem
 from theory.witness_sets import (
     WitnessSet,
@@ -41,10 +43,6 @@ SINGULAR_RADIUS = 1e-4  # relative distance within which singular ends are one p
 Progress = Callable[[int, int, str], None]
 
 
-class TooManyPathsError(ValueError):
-    """The decomposition needs more paths than allowed; the message says how many."""
-
-
 @dataclass(frozen=True, eq=False)
 class Component:
     """One irreducible component, as its witness points on generic hyperplanes.
@@ -52,8 +50,8 @@ class Component:
     dimension, degree: of the component as a set; degree = the number of witness points
     multiplicity: 1 where the equations have full rank along it
     points: (degree, n) complex, generic points of the component
-    trace_residual: of the test that no point is missing; None where it cannot be run (multiplicity above 1), so that
-        such a piece may still be a union of components
+    trace_residual: of the test that no point is missing; None for points, which need none, and where it cannot be run
+        (multiplicity above 1), so that such a piece may still be a union of components
     """
 
     dimension: int
@@ -77,12 +75,13 @@ class Component:
     def sample(self, n: int, seed: int = 0) -> np.ndarray:
         """n complex points of the component (n, unknowns), on random hyperplanes.
 
-        Raises ValueError for pieces of multiplicity above 1, and for points, which have nothing to sample.
+        Raises ValueError for a negative n, and for pieces of multiplicity above 1.
         """
+        n = _count(n)
         self._require_reduced("sample")
         rng = np.random.default_rng([self._seed, seed])
         found: list[np.ndarray] = []
-        for _ in range(10):
+        for _ in range(10 if n else 0):
             sets = math.ceil((n - len(found)) / self.degree)
             targets = np.array([random_slices(self.dimension, self.points.shape[1], rng) for _ in range(sets)])
             ends = self._witness.moved(targets).reshape(-1, self.points.shape[1])
@@ -90,7 +89,7 @@ class Component:
             if len(found) >= n or not self.dimension:
                 break
         picked = [found[k % len(found)] for k in range(n)]
-        return np.array(picked).reshape(n, -1)
+        return np.array(picked, dtype=complex).reshape(n, self.points.shape[1])
 
     def _require_reduced(self, what: str) -> None:
         if self.multiplicity > 1:
@@ -138,17 +137,19 @@ class ZeroSet:
         """n points of the zero set (n, unknowns): of its components in turn, or real ones.
 
         Real points are reached from random real ones by Gauss-Newton steps, so small pieces are met rarely and a real
-        zero set may be missed. Raises ValueError where the zero set is empty or no real point was found.
+        zero set may be missed. Raises ValueError for a negative n, where the zero set is empty, and where too few real
+        points were found.
         """
+        n = _count(n)
         if self.is_empty:
             raise ValueError(f"the zero set is empty and cannot be sampled: {self.reason}")
         if real:
             return real_points(self.system, n, np.random.default_rng([self.seed, seed, 2]))
         reduced = [c for c in self.components if c.multiplicity == 1]
         if not reduced:
-            return np.array([self.points[k % len(self.points)] for k in range(n)])
+            return self.points[np.arange(n) % len(self.points)]
         counts = [len(range(k, n, len(reduced))) for k in range(len(reduced))]
-        return np.vstack([c.sample(count, seed) for c, count in zip(reduced, counts, strict=True) if count])
+        return np.vstack([c.sample(count, seed) for c, count in zip(reduced, counts, strict=True)])
 
     def real_components(
         self, max_paths: int | None = None, progress: Progress | None = None
@@ -187,7 +188,10 @@ def zero_set(
         if progress is not None:
             progress(done, len(squares), f"dimension {k}")
         slices = random_slices(k, n, rng)
-        solutions = solve(with_slices(square, slices), seed=seed, on_interrupt="raise")
+        try:
+            solutions = solve(with_slices(square, slices), seed=seed, on_interrupt="raise")
+        except UnderdeterminedError:  # dependent equations: no part of the zero set has so low a dimension
+            continue
         tracked += solutions.paths.tracked
         residuals = relative_residual(system, solutions.solutions)
         closest = min(closest, residuals.min(initial=math.inf))
@@ -227,7 +231,7 @@ def _components(
         witness = WitnessSet(square, slices, points[counts == count])
         parts: list[tuple[WitnessSet, float | None]] = [(witness, None)]
         if count == 1:
-            parts = list(irreducible_components(witness, rng))
+            parts = irreducible_components(witness, rng)
         for part, residual in parts:
             components.append(Component(k, len(part.points), count, part.points, residual, part, seed))
     return components
@@ -286,13 +290,6 @@ def _merged(points: np.ndarray, counts: np.ndarray, full_rank: np.ndarray) -> tu
     return points[kept], counts[kept], full_rank[kept]
 
 
-def relative_residual(system: PolynomialSystem, points: np.ndarray) -> np.ndarray:
-    """The largest |equation| / (1 + sum of the sizes of its terms) at each of the points (p, n): (p,)."""
-    if not len(points):
-        return np.zeros(0)
-    return np.max(np.abs(system.evaluate(points)) / (1 + system.magnitude(points)), axis=1)
-
-
 def _reason(system: PolynomialSystem, found: list[Component], tracked: int, closest: float) -> str:
     if found:
         sizes = [f"{sum(c.degree for c in found if c.dimension == k)} in dimension {k}" for k in _dimensions(found)]
@@ -306,6 +303,16 @@ def _reason(system: PolynomialSystem, found: list[Component], tracked: int, clos
 
 def _dimensions(components: Sequence[Component]) -> list[int]:
     return sorted({c.dimension for c in components}, reverse=True)
+
+
+def _count(n: Any) -> int:
+    try:
+        count = operator.index(n)
+    except TypeError:
+        count = -1
+    if count < 0:
+        raise ValueError(f"sample needs a number of points that is 0 or more, got {n!r}")
+    return count
 
 
 def _one_point(point: Any, n: int) -> np.ndarray:

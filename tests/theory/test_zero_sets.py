@@ -86,7 +86,8 @@ def test_components_of_known_sets(system, pieces):
     assert sorted((c.dimension, c.degree, c.multiplicity) for c in found.components) == sorted(pieces)
     assert found.dimension == max(d for d, _, _ in pieces)
     assert found.degree == sum(degree for d, degree, _ in pieces if d == found.dimension)
-    assert all(c.trace_residual < 1e-8 for c in found.components if c.multiplicity == 1)
+    assert all(c.trace_residual < 1e-8 for c in found.components if c.multiplicity == 1 and c.dimension)
+    assert all(c.trace_residual is None for c in found.components if c.multiplicity > 1 or not c.dimension)
     assert relative_residual(system, found.points).max() < 1e-9
 
 
@@ -163,6 +164,27 @@ def test_the_trace_test_fails_for_an_incomplete_set():
 def test_too_many_paths_are_counted_before_anything_is_tracked():
     with pytest.raises(TooManyPathsError, match="needs 1022 paths"):
         zero_set(minors(3, 3, 2), max_paths=1000)
+
+
+@pytest.mark.parametrize("text", ["2\nx+y-1;\n2*x+2*y-2;", "2\nx^2-y^2;\nx-y;", "2\nx-y;\nx^4-2*x^2*y^2+y^4;"])
+def test_equations_that_follow_from_each_other_leave_a_line(text):
+    found = zero_set(PolynomialSystem.parse(text))
+    assert [(c.dimension, c.degree, c.multiplicity) for c in found.components] == [(1, 1, 1)]
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_no_points_are_an_empty_sample_and_fewer_are_refused(real):
+    for found in (
+        zero_set(PolynomialSystem.parse("2 3\nx^2-y;x^3-z;")),
+        zero_set(PolynomialSystem.parse("1\nx^2;")),
+    ):
+        assert found.sample(0, real=real).shape == (0, found.system.n_unknowns)
+        with pytest.raises(ValueError, match="0 or more, got -1"):
+            found.sample(-1, real=real)
+    component = zero_set(PolynomialSystem.parse("2 3\nx^2-y;x^3-z;")).components[0]
+    assert component.sample(0).shape == (0, 3)
+    with pytest.raises(ValueError, match="0 or more, got -1"):
+        component.sample(-1)
 
 
 def test_a_bad_point_is_refused():
