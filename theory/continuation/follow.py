@@ -246,7 +246,7 @@ def _settle(homotopy: Homotopy, ends: Ends, endgame: bool = True) -> Outcome:
         kind[doubtful[finite]] = SINGULAR
         points[doubtful[finite]] = homotopy.affine(settled.points[finite])
         winding[doubtful[finite]] = settled.winding[finite]
-        left = doubtful[kind[doubtful] == FAILED]
+        left = doubtful[(kind[doubtful] == FAILED) & (info[doubtful, LAST_U] == 0)]
         points[left], proved = polish(homotopy.reduced.scaled, points[left])
         kind[left[proved]] = FINITE
     return Outcome(kind, points, winding)
