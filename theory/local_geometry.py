@@ -13,6 +13,9 @@ ZERO_RESIDUAL = 1e-8
 """A point counts as a zero where every equation is below this, relative to 1 + the sum of its terms' sizes."""
 
 _SMALLEST_UNIT = 1e-2  # of an unknown near 0
+_ROUNDING = 1e-15  # of equations, relative to their terms
+_SMALL = 1e-3  # scaled singular values above that are not 0 at any point that counts as a zero
+_REFINED = 4  # Gauss-Newton steps
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,10 @@ def degeneracy(system: PolynomialSystem, point: Sequence[Any] | np.ndarray) -> D
     """Ranks and nullities at a point (K,), a zero of the system or not.
 
     At zeros the Hessian of |F|^2 / 2 is J^T J, so its nullity is read off the singular values of J: those of J^T J are
-    their squares and sink below rounding. Unknowns are measured in units of their own size and equations in units of
-    their terms, which changes no rank and keeps far-out points clear. Complex points: the Hessian of sum F_i^2 / 2.
+    their squares and sink below rounding. A zero is first brought as near as rounding allows; what the Jacobian may
+    change within the distance to which a singular one is known by then (half the digits, as a rule) counts as 0.
+    Unknowns are measured in units of their own size and equations in units of their terms, which changes no rank and
+    keeps far-out points clear. Complex points: the Hessian of sum F_i^2 / 2.
     Raises ValueError for a point of another shape or with NaN.
     Source: full rank and dimension, implicit function theorem; J^T J, Gauss-Newton.
     """
@@ -58,8 +63,8 @@ def degeneracy(system: PolynomialSystem, point: Sequence[Any] | np.ndarray) -> D
     is_zero = residual <= ZERO_RESIDUAL
     jacobian = system.jacobian(w)
     units = np.hypot(np.abs(w), _SMALLEST_UNIT)
-    scaled = jacobian * units / (1 + system.magnitude(w))[:, None]
-    of_jacobian = numerical_rank(scaled, noise=residual if is_zero else 0.0)
+    at = _Scaled.at(system, _refined(system, w, units) if is_zero else w, units)
+    of_jacobian = numerical_rank(at.sizes, floor=at.floor if is_zero else 0.0)
     m, n = jacobian.shape
     of_hessian = of_jacobian
     if not is_zero:
@@ -79,6 +84,47 @@ def degeneracy(system: PolynomialSystem, point: Sequence[Any] | np.ndarray) -> D
         residual=residual,
         is_zero=is_zero,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Scaled:
+    """The equations at a point, relative to their terms, by the singular directions of their Jacobian.
+
+    values: (k,) along the left ones; sizes: (k,) singular values; right: (k, K), rows, unknowns in `units`
+    floor: how much singular values near 0 may change within the distance to which a singular zero is known: along a
+        double zero F = F'' d^2 / 2 cannot be told from 0, and F' changes by F'' d
+    """
+
+    values: np.ndarray
+    sizes: np.ndarray
+    right: np.ndarray
+    floor: float
+
+    @classmethod
+    def at(cls, system: PolynomialSystem, w: np.ndarray, units: np.ndarray) -> "_Scaled":
+        scale = 1 + system.magnitude(w)
+        left, sizes, right = np.linalg.svd(system.jacobian(w) * units / scale[:, None], full_matrices=False)
+        values = left.conj().T @ (system.evaluate(w) / scale)
+        small = np.flatnonzero(sizes < _SMALL)
+        curvature = [
+            float(np.linalg.norm(system.hessian_contraction(w, left[:, k].conj() / scale) * np.outer(units, units), 2))
+            for k in small
+        ]
+        unknown = max(_ROUNDING, float(np.linalg.norm(values[small])))
+        floor = max(10 * _ROUNDING, 3 * (unknown * max(curvature, default=0.0)) ** 0.5)
+        return cls(values, sizes, right, floor)
+
+
+def _refined(system: PolynomialSystem, w: np.ndarray, units: np.ndarray) -> np.ndarray:
+    """The point after Gauss-Newton steps along clearly regular directions, as long as the equations get smaller."""
+    for _ in range(_REFINED):
+        here = _Scaled.at(system, w, units)
+        clear = here.sizes > 10 * here.floor
+        moved = w - units * (here.right[clear].conj().T @ (here.values[clear] / here.sizes[clear]))
+        if not np.linalg.norm(_Scaled.at(system, moved, units).values) < np.linalg.norm(here.values):
+            break
+        w = moved
+    return w
 
 
 def symmetry_tangents(system: PolynomialSystem, point: np.ndarray) -> np.ndarray | None:

@@ -49,12 +49,13 @@ def modular_rank(matrix: Any, prime: int = PRIME) -> int:
     return int(flint.nmod_mat(rows, columns, [entry(value) for value in array.ravel()], prime).rank())
 
 
-def numerical_rank(values: Any, noise: float = 0.0) -> RankDecision:
+def numerical_rank(values: Any, noise: float = 0.0, floor: float = 0.0) -> RankDecision:
     """The rank at which the singular values fall the most, everything at the rounding level counting as one value.
 
     values: a matrix (rows, columns), or its singular values (n,)
     noise: the relative error of the matrix, where it is above rounding; singular values below it times the largest
         cannot be told from 0
+    floor: singular values up to here count as 0; those up to 10 times as large make the decision unreliable
 
     Raises ValueError for other shapes and for numbers that are not finite.
     """
@@ -65,11 +66,12 @@ def numerical_rank(values: Any, noise: float = 0.0) -> RankDecision:
         singular = np.linalg.svd(array, compute_uv=False) if array.size else np.zeros(0)
     else:
         singular = np.sort(np.abs(array))[::-1]
-    if not singular.size or not singular[0]:
+    unclear = bool(np.any((singular > floor) & (singular <= _CLEAR * floor)))
+    if not singular.size or singular[0] <= floor:
         return RankDecision(0, np.inf, singular, True)
     level = singular[0] * max(noise, max(array.shape) * float(np.finfo(np.float64).eps))
-    steps = np.append(np.maximum(singular, level), level)
+    steps = np.append(np.maximum(np.where(singular > floor, singular, 0), level), level)
     gaps = steps[:-1] / steps[1:]  # gaps[r - 1] speaks for rank r; rank 0 was dealt with
     rank = int(np.argmax(gaps)) + 1
     gap, second = gaps[rank - 1], np.delete(gaps, rank - 1).max(initial=1.0)
-    return RankDecision(rank, float(gap), singular, bool(gap >= max(_DECISIVE, _CLEAR * second)))
+    return RankDecision(rank, float(gap), singular, bool(gap >= max(_DECISIVE, _CLEAR * second)) and not unclear)

@@ -8,6 +8,7 @@ import sympy as sp
 from scipy.optimize import least_squares
 
 from theory.activations import PolynomialActivation, monomial
+from theory.continuation.solve import solve
 from theory.local_geometry import degeneracy
 from theory.networks import PolynomialNetwork
 from theory.systems import PolynomialSystem
@@ -108,6 +109,53 @@ def test_far_out_zeros_keep_their_rank():
 def test_complex_zeros_are_measured_too():
     system = PolynomialSystem([x**2 + y**2 + 1], [x, y])
     assert degeneracy(system, [1j, 0]).local_dimension == 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    ("text", "rank", "root"),
+    [
+        ("2\nx^2+y^2;\nx*y;", 0, (0, 0)),
+        ("1\nx^2-2*x+1;", 0, (1,)),
+        ("1\n(x-1)^5;", 0, (1,)),
+        ("2\n29*x^3/16-2*x*y;\nx^2-y;", 1, (0, 0)),
+        ("2\nx^2+y-3;\nx+y^2/8-3/2;", 1, (1, 2)),
+        ("2\nx^2+y-3;\nx+y^2/8-3/2;", 2, (-3, -6)),
+    ],
+)
+def test_singular_zeros_known_to_half_the_digits_have_the_rank_of_the_exact_ones(text, rank, root, seed):
+    system = PolynomialSystem.parse(text)
+    exact, n = np.array(root, float), len(root)
+    assert degeneracy(system, exact).jacobian_rank == rank
+    noise = np.random.default_rng(seed).standard_normal((3, n)) * np.array([[2e-9], [3e-10], [1e-12]])
+    for point in exact + noise:
+        found = degeneracy(system, point)
+        assert (found.jacobian_rank, found.hessian_nullity) == (rank, n - rank)
+        assert found.local_dimension == (0 if rank == n else None)
+        assert found.reliable
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_at_the_solutions_that_solve_gives_no_multiple_zero_has_full_rank(seed):
+    for text in ("2\nx^2+y^2;\nx*y;", "1\nx^2-2*x+1;", "1\n(x-1)^8;", "2\nx^2+y^2-2;\nx*y-1;"):
+        system = PolynomialSystem.parse(text)
+        for point in solve(system, seed=seed).solutions:
+            assert degeneracy(system, point).jacobian_rank < system.n_unknowns
+
+
+def test_near_a_degenerate_net_the_nullity_is_that_of_the_net():
+    network = PolynomialNetwork((1, 1, 1), monomial(2), bias=False)
+    system = network.interpolation_system([[1.0]], [0.0])
+    near, there = degeneracy(system, [1e-10, 1]), degeneracy(system, [0, 1])
+    assert near.hessian_nullity == there.hessian_nullity == 2
+    assert near.local_dimension is there.local_dimension is None
+
+
+def test_regular_zeros_known_to_half_the_digits_keep_their_dimension():
+    system = PolynomialSystem([x**2 + y**2 + z**2 - 1, 10 * x * y - z], [x, y, z])
+    for point in solve(system.slice(seed=1, real=True)).solutions:
+        found = degeneracy(system, point.real + 3e-10)
+        assert (found.local_dimension, found.reliable) == (1, True)
 
 
 @pytest.mark.parametrize("point", [[0.0], [0.0, float("nan")], [[0.0, 0.0]]])

@@ -93,3 +93,11 @@ def test_modular_rank_refuses_what_is_no_matrix_of_exact_numbers(bad):
 def test_numerical_rank_refuses_nan():
     with pytest.raises(ValueError, match="finite"):
         numerical_rank([1.0, np.nan])
+
+
+def test_values_below_the_floor_are_zero_and_those_just_above_decide_nothing():
+    assert numerical_rank([1.0, 1e-8], floor=1e-7).rank == 1
+    assert numerical_rank([1e-8, 1e-9], floor=1e-7).rank == 0
+    assert numerical_rank([1.0, 1e-8], floor=1e-7).reliable
+    assert not numerical_rank([1.0, 5e-7], floor=1e-7).reliable
+    assert numerical_rank([1.0, 5e-6], floor=1e-7).rank == 2
