@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from theory.arguments import check_seed
 from theory.polynomials import gaussian
 
 Row = tuple[Fraction, ...]
@@ -122,7 +123,7 @@ def _separate(points: list[Row], seed: int) -> tuple[Row, list[Fraction]]:
     With entries drawn below n^2 two given points coincide with probability at most 1/n^2, hence some pair does with
     probability below 1/2: two draws are expected (Schwartz-Zippel).
     """
-    rng, n = np.random.default_rng(seed), len(points)
+    rng, n = np.random.default_rng(check_seed(seed)), len(points)
     while True:
         direction = tuple(Fraction(int(a)) for a in rng.integers(0, max(n * n, 2), size=len(points[0])))
         projections = [sum((a * x for a, x in zip(direction, point, strict=True)), Fraction()) for point in points]

@@ -22,6 +22,7 @@ from typing import TypeVar
 import numpy as np
 
 from theory import mixed_cells
+from theory.arguments import check_seed
 from theory.mixed_cells import LIFT
 
 _Result = TypeVar("_Result")
@@ -146,7 +147,7 @@ def _without_midpoints(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 def _retry(attempt: Callable[[np.random.Generator], _Result], seed: int) -> _Result:
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(check_seed(seed))
     for _ in range(_ATTEMPTS):
         try:
             return attempt(rng)

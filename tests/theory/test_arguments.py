@@ -6,6 +6,8 @@ import sympy as sp
 
 import theory as th
 from theory.arguments import check_count, check_seed
+from theory.interpolants import memorizer
+from theory.polytopes import mixed_volume
 
 x, y = sp.symbols("x y")
 PARABOLA = th.PolynomialSystem([y - x**2], [x, y])
@@ -20,9 +22,11 @@ SEEDS = [-1, 1.5, "0", None, True, np.float64(2)]
         PARABOLA.slice,
         lambda seed: th.solve(PARABOLA.slice(), seed=seed),
         lambda seed: th.verify("permutations", seed=seed),
+        lambda seed: mixed_volume(PARABOLA.slice().supports, seed=seed),
+        lambda seed: memorizer([[1, 2], [3, 4]], [0, 1], seed=seed),
         lambda seed: th.PolynomialNetwork((2, 2, 1), th.monomial(2)).neurovariety(seed),
     ],
-    ids=["check_seed", "slice", "solve", "verify", "neurovariety"],
+    ids=["check_seed", "slice", "solve", "verify", "mixed_volume", "memorizer", "neurovariety"],
 )
 def test_a_wrong_seed_gets_the_same_answer_everywhere(call, seed):
     with pytest.raises(ValueError, match="seed must be a whole number that is not negative, got"):
