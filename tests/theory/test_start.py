@@ -70,6 +70,13 @@ def test_auto_says_which_start_it_took():
     assert th.solve(known_systems.EVERY["noon-3"].system).start == "total degree: 27 paths"
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_auto_avoids_the_paths_to_infinity_on_which_total_degree_loses_its_way(seed):
+    found = th.solve(known_systems.EVERY["eco-6"].system, seed=seed)
+    assert found.start == "polyhedral: 16 paths, the mixed volume instead of 162 by total degree"
+    assert (len(found), found.paths.failed) == (16, 0)
+
+
 def test_a_multihomogeneous_start_keeps_to_its_terms():
     system = critical_system((1, 2, 1), False)
     with pytest.raises(TooManyPathsError, match="169 paths"):
