@@ -19,7 +19,13 @@ def test_the_dual_space_at_isolated_points_is_as_large_as_the_multiplicity(known
 
 @pytest.mark.parametrize(
     ("text", "point"),
-    [(TWISTED, (0, 0, 0)), ("2\nx*y;\nx^2;", (0, 0)), ("2\nx^2 - y;\nx^4 - y^2;", (0, 0)), ("2\nx*y;\nx;", (0, 3))],
+    [
+        (TWISTED, (0, 0, 0)),
+        ("2\nx*y;\nx^2;", (0, 0)),
+        ("2\nx^2 - y;\nx^4 - y^2;", (0, 0)),
+        ("2\nx*y;\nx;", (0, 3)),
+        ("2\n(x-y)^2*(x-1);\n(x-y)*(y-2);", (2 + 1e-14, 2 - 3e-15)),
+    ],
 )
 def test_points_of_curves_are_not_isolated(text, point):
     assert is_isolated(parse(text), np.array(point, complex), 5) is False

@@ -20,6 +20,7 @@ from theory.systems import PolynomialSystem
 
 Exponents = tuple[int, ...]
 _MOST_COLUMNS = 300  # of a Macaulay matrix: a tenth of a second
+_ROUNDED = 1e-10  # rows below that, relative to the terms of the equations, are differences of equal numbers
 _NOISE = 1e-6  # relative error of Taylor coefficients at singular points, known to half the digits
 
 
@@ -51,6 +52,7 @@ def dual_dimension(system: PolynomialSystem, point: np.ndarray, order: int) -> i
         return None
     column = {e: k for k, e in enumerate(_monomials(n, order))}
     equations = [_taylor(p, point, order) for p in system.polynomials]
+    terms = system.magnitude(point).max()
     rows = []
     for shift in _monomials(n, order - 1):
         for coefficients in equations:
@@ -62,7 +64,8 @@ def dual_dimension(system: PolynomialSystem, point: np.ndarray, order: int) -> i
             rows.append(row)
     matrix = np.array(rows)
     size = np.linalg.norm(matrix, axis=1)
-    decision = numerical_rank(matrix[size > _NOISE * size.max()] / size[size > _NOISE * size.max(), None], _NOISE)
+    kept = size > max(_NOISE * size.max(), _ROUNDED * terms)
+    decision = numerical_rank(matrix[kept] / size[kept, None], _NOISE)
     return len(column) - decision.rank if decision.reliable or decision.rank == len(column) else None
 
 
