@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from theory.rank import numerical_rank
-from theory.systems import PolynomialSystem
+from theory.systems import PolynomialSystem, check_system
 
 ZERO_RESIDUAL = 1e-8
 """A point counts as a zero where every equation is below this, relative to 1 + the sum of its terms' sizes."""
@@ -52,9 +52,10 @@ def degeneracy(system: PolynomialSystem, point: Sequence[Any] | np.ndarray) -> D
     change within the distance to which a singular one is known by then (half the digits, as a rule) counts as 0.
     Unknowns are measured in units of their own size and equations in units of their terms, which changes no rank and
     keeps far-out points clear. Complex points: the Hessian of sum F_i^2 / 2.
-    Raises ValueError for a point of another shape or with NaN.
+    Raises ValueError for a point of another shape or with NaN, TypeError for what is no system.
     Source: full rank and dimension, implicit function theorem; J^T J, Gauss-Newton.
     """
+    check_system(system, "degeneracy")
     w = np.asarray(point)
     if w.ndim != 1:
         raise ValueError(f"degeneracy takes one point of shape ({system.n_unknowns},), got {w.shape}")

@@ -242,6 +242,13 @@ class PolynomialSystem:
         return PolynomialSystem.from_polynomials(self._sparse + slices, self.names)
 
 
+def check_system(system: Any, wanted_by: str) -> PolynomialSystem:
+    """The system. Raises TypeError for anything else; wanted_by: the function that needs it."""
+    if not isinstance(system, PolynomialSystem):
+        raise TypeError(f"{wanted_by} needs a PolynomialSystem, got {type(system).__name__}")
+    return system
+
+
 def random_affine(n_unknowns: int, rng: np.random.Generator, real: bool = False) -> Polynomial:
     """A random affine polynomial in n unknowns; coefficients (complex) normal, exact multiples of 2^-20."""
 

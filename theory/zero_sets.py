@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from theory.arguments import check_count, check_seed
 from theory.continuation.sift import relative_residual
 from theory.continuation.solve import TooManyPathsError, UnderdeterminedError, solve
-from theory.systems import PolynomialSystem
+from theory.systems import PolynomialSystem, check_system
 from theory.witness_sets import (
     WitnessSet,
     irreducible_components,
@@ -172,8 +173,13 @@ def zero_set(
     unknowns. Numerical: a component is reported when its witness points satisfy all equations to rounding, and none is
     missed as long as no path is lost. progress(done, total, text) counts the dimensions.
 
-    Raises TooManyPathsError (a ValueError) before anything is tracked where max_paths (60,000 by default) is too few.
+    Raises TooManyPathsError (a ValueError) before anything is tracked where max_paths (60,000 by default) is too few,
+    ValueError for a seed or max_paths that is no such whole number, TypeError for what is no system.
     """
+    check_system(system, "zero_set")
+    seed = check_seed(seed)
+    if max_paths is not None:
+        check_count(max_paths, "max_paths")
     n, m = system.n_unknowns, system.n_equations
     rng = np.random.default_rng(seed)
     dimensions = range(n - 1, n - min(m, n) - 1, -1)

@@ -11,6 +11,7 @@ from theory.polytopes import mixed_volume
 
 x, y = sp.symbols("x y")
 PARABOLA = th.PolynomialSystem([y - x**2], [x, y])
+SQUARE = th.PolynomialSystem([y - x**2, x + y - 1], [x, y])
 SEEDS = [-1, 1.5, "0", None, True, np.float64(2)]
 
 
@@ -21,12 +22,24 @@ SEEDS = [-1, 1.5, "0", None, True, np.float64(2)]
         check_seed,
         PARABOLA.slice,
         lambda seed: th.solve(PARABOLA.slice(), seed=seed),
+        lambda seed: th.zero_set(PARABOLA, seed=seed),
+        lambda seed: th.trace_paths(SQUARE, seed=seed),
         lambda seed: th.verify("permutations", seed=seed),
         lambda seed: mixed_volume(PARABOLA.slice().supports, seed=seed),
         lambda seed: memorizer([[1, 2], [3, 4]], [0, 1], seed=seed),
         lambda seed: th.PolynomialNetwork((2, 2, 1), th.monomial(2)).neurovariety(seed),
     ],
-    ids=["check_seed", "slice", "solve", "verify", "mixed_volume", "memorizer", "neurovariety"],
+    ids=[
+        "check_seed",
+        "slice",
+        "solve",
+        "zero_set",
+        "trace_paths",
+        "verify",
+        "mixed_volume",
+        "memorizer",
+        "neurovariety",
+    ],
 )
 def test_a_wrong_seed_gets_the_same_answer_everywhere(call, seed):
     with pytest.raises(ValueError, match="seed must be a whole number that is not negative, got"):
@@ -55,6 +68,17 @@ def test_what_is_no_count_is_refused(value):
         (ValueError, "at most 100,000", lambda: th.monomial(10**9)),
         (TypeError, "PolynomialSystem, a network or its shape, got 'x'", lambda: th.bounds("x", 3)),
         (TypeError, "PolynomialSystem, a network or its shape, got None", lambda: th.bounds(None)),
+        (TypeError, "degeneracy needs a PolynomialSystem, got str", lambda: th.degeneracy("x", [1])),
+        (TypeError, "zero_set needs a PolynomialSystem, got str", lambda: th.zero_set("x")),
+        *(
+            (
+                ValueError,
+                "max_paths must be a whole number, at least 1, got",
+                lambda f=f, bad=bad: f(SQUARE, max_paths=bad),
+            )
+            for f in (th.solve, th.zero_set)
+            for bad in ("a", float("nan"), 1.5, 0)
+        ),
         (TypeError, "parse takes text", lambda: th.PolynomialSystem.parse(5)),
         (ValueError, "at least one unknown, got the constant 3", lambda: th.classify(sp.Integer(3), {})),
         (TypeError, "sympy expression", lambda: th.classify([x**2], {})),

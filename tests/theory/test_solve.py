@@ -1,11 +1,12 @@
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import theory as th
 from tests import known_systems
-from theory.continuation import phcpy_backend, sift
+from theory.continuation import follow, phcpy_backend, sift
 from theory.continuation.homotopy import equilibrate
 from theory.continuation.solve import TooManyPathsError, UnderdeterminedError
 from theory.polynomials import Polynomial
@@ -326,3 +327,24 @@ def test_what_double_precision_cannot_follow_is_undecided_but_never_wrong():
     assert np.abs(found.real - found.real.round()).max() < 1e-9
     assert len(found) == len(found.real)
     assert adds_up(found)
+
+
+def test_a_frame_keeps_unknowns_that_are_called_like_its_columns():
+    names = ("residual", "condition", "real")
+    system = th.PolynomialSystem.parse("3\nresidual^2 - 4;\ncondition - 3;\nreal - 5;\n")
+    frame = th.solve(system).to_frame()
+    assert sorted(frame["residual"].to_numpy().real) == pytest.approx([-2, 2])
+    assert frame["condition"].to_numpy() == pytest.approx([3, 3])
+    assert frame["solution_real"].tolist() == [True, True]
+    assert frame["solution_residual"].max() < 1e-12
+    assert list(frame.columns[:3]) == list(names)
+
+
+def test_one_path_is_no_paths():
+    found = SimpleNamespace(excess=1, not_isolated=3)
+    assert follow._whereabouts(found, 1) == (
+        "1 path went to infinity, 1 path ended at points that do not solve all equations, "
+        "3 paths ended on a part of the zero set of positive dimension"
+    )
+    assert follow._undecided(1).startswith("1 path is undecided")
+    assert follow._undecided(2).startswith("2 paths are undecided")

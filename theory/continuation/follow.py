@@ -363,14 +363,23 @@ def _whereabouts(found: Found, infinite: int) -> str:
         (found.excess, "ended at points that do not solve all equations"),
         (found.not_isolated, "ended on a part of the zero set of positive dimension"),
     )
-    return ", ".join(f"{count} paths {what}" for count, what in ends if count)
+    return ", ".join(f"{_paths(count)} {what}" for count, what in ends if count)
+
+
+def _undecided(count: int) -> str:
+    verb = "is" if count == 1 else "are"
+    return f"{_paths(count)} {verb} undecided: solutions may be missing, another seed may decide them"
+
+
+def _paths(count: int) -> str:
+    return "1 path" if count == 1 else f"{count} paths"
 
 
 def _solution_set(homotopy: Homotopy, found: Found, seed: int, notes: list[str]) -> SolutionSet:
     reduced = homotopy.reduced
     finite, infinite, singular, failed = (int((found.kind == k).sum()) for k in (FINITE, INFINITE, SINGULAR, FAILED))
     if failed and not any("untracked" in note for note in notes):
-        notes = [*notes, f"{failed} paths are undecided: solutions may be missing, another seed may decide them"]
+        notes = [*notes, _undecided(failed)]
     if not len(found.solutions) and not failed:
         notes = [f"no isolated solutions: {_whereabouts(found, infinite)}", *notes]
     return SolutionSet(

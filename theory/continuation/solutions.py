@@ -144,7 +144,7 @@ class SolutionSet:
     def to_frame(self) -> "pd.DataFrame":
         """One row a solution: a complex column for each unknown, then what is known about the solution.
 
-        Needs pandas.
+        Where an unknown is called like one of these quantities, they all begin with `solution_`. Needs pandas.
         """
         import pandas as pd
 
@@ -156,4 +156,7 @@ class SolutionSet:
             "residual": self.residual,
             "condition": self.condition,
         }
-        return frame.assign(**columns)
+        prefix = ""
+        while any(prefix + name in self.names for name in columns):
+            prefix += "solution_"
+        return frame.assign(**{prefix + name: column for name, column in columns.items()})

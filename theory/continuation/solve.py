@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from theory.arguments import check_count, check_seed
 from theory.continuation import sift
 from theory.continuation.choice import choose
 from theory.continuation.follow import SOLVED, Interrupted, follow
@@ -14,7 +15,7 @@ from theory.continuation.homotopy import InconsistentError, Reduced, Underdeterm
 from theory.continuation.solutions import PathCount, SolutionSet
 from theory.continuation.start import TooManyPathsError
 from theory.continuation.tracker import Progress
-from theory.systems import PolynomialSystem
+from theory.systems import PolynomialSystem, check_system
 
 __all__ = ["PathCount", "SolutionSet", "TooManyPathsError", "UnderdeterminedError", "solve"]
 
@@ -138,16 +139,14 @@ def _certified(system: PolynomialSystem, found: SolutionSet) -> SolutionSet:
 
 
 def _check(system: Any, start: str, backend: str, seed: Any, max_paths: Any, on_interrupt: str) -> None:
-    if not isinstance(system, PolynomialSystem):
-        raise TypeError(f"solve needs a PolynomialSystem, got {type(system).__name__}")
+    check_system(system, "solve")
     choices = ((start, STARTS, "start"), (backend, BACKENDS, "backend"), (on_interrupt, INTERRUPTS, "on_interrupt"))
     for value, known, what in choices:
         if value not in known:
             raise ValueError(f"{what} must be one of {', '.join(map(repr, known))}, got {value!r}")
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"seed must be a whole number that is not negative, got {seed!r}")
-    if max_paths is not None and max_paths < 1:
-        raise ValueError(f"max_paths must be at least 1, got {max_paths}")
+    check_seed(seed)
+    if max_paths is not None:
+        check_count(max_paths, "max_paths")
 
 
 def _linear(reduced: Reduced, seed: int) -> SolutionSet:
