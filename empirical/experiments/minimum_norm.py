@@ -86,39 +86,30 @@ def two_layers(config: Config, label_noise: float, noise: float, rng: np.random.
     return np.array(norms)
 
 
-def compute(
-    config: Config,
-    data: None = None,
-    *,
-    seed: int,
-    device: str = "cpu",
-    progress: Callable[[int, int, str], None] | None = None,
-) -> Result:
-    """How far SGD ends from the minimum norm, against the part of the start that the data cannot reach."""
-    rng = np.random.default_rng(seed)
-    inputs, targets = regression(config, rng)
+def _one_layer(
+    config: Config, inputs: np.ndarray, targets: np.ndarray, scale: float, rng: np.random.Generator
+) -> tuple[Case, list[dict[str, float]], list[bool]]:
+    """A linear net from starts of one size: its case, its rows, and whether its ends have the least norm."""
     inverse = np.linalg.pinv(inputs)
     least, reach = inverse @ targets, inverse @ inputs  # (weights,), the projection on the span of the data
-    cases, table = [], []
-    least_norm = []  # whether the source's words, the minimum-norm solution, came true, start by start
-    for done, scale in enumerate(config.scales, 1):
-        start = scale * rng.normal(size=(config.runs, config.weights))
-        end = sgd(inputs, targets, start, config.passes, rng)
-        residual = float(abs(end @ inputs.T - targets).max())
-        seen = np.linalg.norm(end - least, axis=1)
-        expected = np.linalg.norm(start - start @ reach, axis=1)
-        close = float(abs(seen - expected).max()) < 1e-6 if residual < 1e-8 else None
-        cases.append(
-            Case(f"linear, start N(0, {scale}^2): mean distance", float(expected.mean()), float(seen.mean()), close)
-        )
-        if residual < 1e-8:
-            least_norm.append(bool(seen.max() < 1e-6))
-        for run in range(config.runs):
-            table.append(
-                {"scale": scale, "run": run, "predicted": expected[run], "observed": seen[run], "residual": residual}
-            )
-        if progress is not None:
-            progress(done, len(config.scales) + 2, f"start of size {scale}")
+    start = scale * rng.normal(size=(config.runs, config.weights))
+    end = sgd(inputs, targets, start, config.passes, rng)
+    residual = float(abs(end @ inputs.T - targets).max())
+    seen = np.linalg.norm(end - least, axis=1)
+    expected = np.linalg.norm(start - start @ reach, axis=1)
+    solved = residual < 1e-8
+    close = float(abs(seen - expected).max()) < 1e-6 if solved else None
+    case = Case(f"linear, start N(0, {scale}^2): mean distance", float(expected.mean()), float(seen.mean()), close)
+    rows = [
+        {"scale": scale, "run": run, "predicted": expected[run], "observed": seen[run], "residual": residual}
+        for run in range(config.runs)
+    ]
+    return case, rows, [bool(seen.max() < 1e-6)] if solved else []
+
+
+def _two_layer_cases(config: Config, rng: np.random.Generator) -> tuple[dict[str, np.ndarray], list[Case], list[bool]]:
+    """Two layers: the norms along each way of training, the cases, and whether the ends have the least norm."""
+    cases, least_norm = [], []
     first, second = config.layers
     kept = float(np.sqrt((first**2 - second**2) ** 2 + 4))
     ways = {"descent": (0.0, 0.0), "SGD, noisy targets": (config.label_noise, 0.0), "SGDL": (0.0, config.noise)}
@@ -135,8 +126,34 @@ def compute(
     gain, error = float(ends.mean()) - kept, 4 * float(ends.std()) / np.sqrt(config.layer_runs)
     grows = gain > 0 if abs(gain) > error else None
     cases.append(Case("two layers, SGDL: norm^2 grows", f"> {kept:.3f}", float(ends.mean()), grows))
+    return norms, cases, least_norm
+
+
+def compute(
+    config: Config,
+    data: None = None,
+    *,
+    seed: int,
+    device: str = "cpu",
+    progress: Callable[[int, int, str], None] | None = None,
+) -> Result:
+    """How far SGD ends from the minimum norm, against the part of the start that the data cannot reach."""
+    rng = np.random.default_rng(seed)
+    inputs, targets = regression(config, rng)
+    steps = len(config.scales) + 2
+    cases, table, least_norm = [], [], []
+    for done, scale in enumerate(config.scales, 1):
+        case, rows, least = _one_layer(config, inputs, targets, scale, rng)
+        cases.append(case)
+        table += rows
+        least_norm += least
+        if progress is not None:
+            progress(done, steps, f"start of size {scale}")
+    norms, more, least = _two_layer_cases(config, rng)
+    cases += more
+    least_norm += least
     if progress is not None:
-        progress(len(config.scales) + 2, len(config.scales) + 2, "two layers")
+        progress(steps, steps, "two layers")
     largest = [row for row in table if row["scale"] == max(config.scales)]
     missed = float(np.mean([row["observed"] for row in largest]))
     control = Control(
