@@ -1,6 +1,7 @@
 """The map of the README, enforced: who imports whom, and what an import costs."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -131,3 +132,10 @@ def test_import_theory_loads_no_heavy_library():
     code = "import sys, theory; print(*sorted({'torch', 'matplotlib', 'sympy', 'numba', 'scipy'} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert run.stdout.strip() == ""
+
+
+def test_the_map_in_the_readme_names_every_module():
+    described = set(re.findall(r"\w+", (ROOT / "README.md").read_text(encoding="utf-8")))
+    by_claim = ("theory.claims.", "empirical.experiments.")
+    names = {name.rpartition(".")[2] for name in MODULES if not name.startswith(by_claim)}
+    assert {name for name in names if not name.startswith("__")} <= described
