@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
+import theory as th
 from theory.systems import PolynomialSystem
 from theory.witness_sets import irreducible_components
 from theory.zero_sets import TooManyPathsError, relative_residual, zero_set
@@ -190,3 +191,11 @@ def test_no_points_are_an_empty_sample_and_fewer_are_refused(real):
 def test_a_bad_point_is_refused():
     with pytest.raises(ValueError, match="shape"):
         zero_set(PolynomialSystem([x * y - 1], [x, y])).contains([1, 2, 3])
+
+
+def test_groups_that_loops_do_not_join_are_joined_by_their_traces():
+    """With these slices forty loops leave one irreducible curve of degree 6 in two halves."""
+    network = th.PolynomialNetwork((2, 1, 1), th.PolynomialActivation([0, 1, 1]), bias=False)
+    found = th.zero_set(network.interpolation_system([[1, 0], [1, 2]], [1, 2]), seed=0)
+    assert [(c.dimension, c.degree) for c in found.components] == [(1, 6)]
+    assert found.components[0].trace_residual < 1e-8
