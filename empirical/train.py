@@ -4,7 +4,6 @@ The data are one tensor on the device, sliced there: a loader adds seconds to an
 """
 
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from torch import nn
 
 from empirical.data import Data
 from theory.arguments import check_count, check_seed
+from theory.parallel import processors
 
 Progress = Callable[[int, int, str], None]
 _WORTH_PROCESSES = 1e10  # epochs x images x parameters: about 20 s on one core; starting a process takes 3 s
@@ -158,7 +158,7 @@ def train_each(
     """
     size = len(data.train_inputs)
     work = sum(config.epochs * size * sum(p.numel() for p in model.parameters()) for model, config in jobs)
-    workers = min(len(jobs), _cores()) if device == "cpu" and work > _WORTH_PROCESSES else 1
+    workers = min(len(jobs), processors()) if device == "cpu" and work > _WORTH_PROCESSES else 1
     if workers > 1:
         from joblib import Parallel, delayed
 
@@ -284,7 +284,3 @@ def _not_finite(step: int, kept: int, config: TrainConfig) -> str:
         f"the loss was not finite after step {step}; the weights are those after epoch {kept}; "
         f"try rate {config.rate / 2:g}, or an activation that stays bounded where its inputs lie"
     )
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

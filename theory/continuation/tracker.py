@@ -8,7 +8,6 @@ Source: S. Telen, M. Van Barel, J. Verschelde, A robust numerical path tracking 
 continuation, SIAM J. Sci. Comput. 42 (2020); S. Timme, Mixed precision path tracking, Adv. Comput. Math. 47 (2021).
 """
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import NamedTuple
@@ -54,6 +53,7 @@ from theory.continuation.steps import (
 from theory.continuation.tape import Tape
 from theory.continuation.vectors import LANES
 from theory.jit import njit
+from theory.parallel import processors
 
 Progress = Callable[[int, int, str], None]
 
@@ -360,11 +360,6 @@ class Ends(NamedTuple):
         info = np.zeros((len(starts), 8))
         info[:, STATUS] = UNTRACKED
         return cls(np.zeros_like(starts, dtype=np.complex128), info)
-
-
-def processors() -> int:
-    """Processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def track(
