@@ -26,6 +26,7 @@ _HOME = {
     "trace_paths": "continuation.traces",
     "zero_set": "zero_sets",
     "degeneracy": "local_geometry",
+    "gram_rank": "gram",
     "classify": "critical_points",
     "Claim": "claims.claim",
     "list_claims": "claims",
