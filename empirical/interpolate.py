@@ -1,0 +1,143 @@
+"""Nets whose weights are averages of other nets' weights: their loss and error on lines and on simplices.
+
+With batch normalisation an average of weights needs statistics of its own: they are estimated anew on the training
+inputs. The average of the nets' statistics, which some of the literature uses, makes walls that are none; it is here
+for comparison.
+"""
+
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from empirical.data import Data
+from empirical.train import evaluate, one_thread, reestimate_batchnorm
+from theory.parallel import in_processes, processors
+
+_WORTH_PROCESSES = 1e10  # mixtures x images x parameters, as in train
+
+Statistics = Literal["estimated", "averaged"]
+
+
+@dataclass(frozen=True)
+class Mixtures:
+    """Loss and error of p mixtures of k nets.
+
+    coefficients: (p, k), the weight of each net
+    loss, error, test_loss, test_error: (p,); NaN on a set that was not looked at
+    """
+
+    coefficients: np.ndarray
+    loss: np.ndarray
+    error: np.ndarray
+    test_loss: np.ndarray
+    test_error: np.ndarray
+
+
+def mixtures(
+    models: Sequence[nn.Module],
+    coefficients: np.ndarray,
+    data: Data,
+    *,
+    statistics: Statistics = "estimated",
+    test: bool = False,
+    loss: Literal["cross-entropy", "square"] = "cross-entropy",
+    device: str = "cpu",
+) -> Mixtures:
+    """Evaluate the nets with weights sum_j c_j w_j on the training data, and on the test data if asked.
+
+    models: k nets of one architecture, left as they are; coefficients: (p, k)
+    statistics: of batch normalisation: estimated anew at each mixture, or averaged with the same coefficients
+        (variances below 0, outside the simplex, count as 0)
+
+    Raises ValueError where coefficients and models do not match, and on an unknown kind of statistics.
+    """
+    rows = np.atleast_2d(np.asarray(coefficients, float))
+    if rows.shape[1] != len(models):
+        raise ValueError(f"each mixture of {len(models)} nets needs {len(models)} coefficients, got {rows.shape[1]}")
+    if statistics not in ("estimated", "averaged"):
+        raise ValueError(f'unknown statistics {statistics!r}: choose "estimated" or "averaged"')
+    if not test:
+        data = Data(data.name, data.train_inputs, data.train_labels, data.train_inputs[:0], data.train_labels[:0],
+                    data.n_classes, data.identity)  # fmt: skip
+    size = sum(p.numel() for p in models[0].parameters())
+    work = len(rows) * (len(data.train_inputs) + len(data.test_inputs)) * size
+    workers = min(processors(), len(rows)) if device == "cpu" and work > _WORTH_PROCESSES else 1
+    if workers > 1:
+        parts = np.array_split(rows, workers)
+        seen = in_processes(_seen, [(models, part, data, statistics, loss, device) for part in parts])
+    else:
+        seen = [_seen(models, rows, data, statistics, loss, device)]
+    return Mixtures(rows, *np.concatenate(seen).T)
+
+
+def line(
+    first: nn.Module,
+    second: nn.Module,
+    data: Data,
+    *,
+    points: int = 11,
+    low: float = 0.0,
+    high: float = 1.0,
+    **how: Any,
+) -> Mixtures:
+    """The nets with weights (1 - a) first + a second at evenly spaced a from low to high; how: as in `mixtures`."""
+    a = np.linspace(low, high, points)
+    return mixtures([first, second], np.column_stack([1 - a, a]), data, **how)
+
+
+def barrier(values: np.ndarray) -> float:
+    """How far the values along a line (p,), at even distances, rise above the straight line between the ends; >= 0.
+
+    NaN where a value is. Source: Frankle et al. (2020), linear mode connectivity, for the error.
+    """
+    chord = np.linspace(values[0], values[-1], len(values))
+    return float(np.max(values - chord))
+
+
+def triangle(steps: int, margin: float = 0.0) -> np.ndarray:
+    """Barycentric coordinates (steps^2, 3) of a square grid over the plane of three nets, x running fastest.
+
+    x and y, the coefficients of the first and the second net, run from -margin to 1 + margin; the third is 1 - x - y.
+    """
+    ticks = np.linspace(-margin, 1 + margin, steps)
+    x, y = (axis.ravel() for axis in np.meshgrid(ticks, ticks))
+    return np.column_stack([x, y, 1 - x - y])
+
+
+def _seen(
+    models: Sequence[nn.Module], rows: np.ndarray, data: Data, statistics: str, loss: str, device: str
+) -> np.ndarray:
+    """Training loss and error, test loss and error, one row a mixture."""
+    model = deepcopy(models[0]).to(device)
+    states = [net.to(device).state_dict() for net in map(deepcopy, models)]
+    sets = [data.train_inputs, data.test_inputs]
+    if data.train_inputs.ndim == 4:
+        model.to(memory_format=torch.channels_last)
+        sets = [inputs.to(device, memory_format=torch.channels_last) for inputs in sets]
+    train, test = (inputs.to(device) for inputs in sets)
+    train_labels, test_labels = data.train_labels.to(device), data.test_labels.to(device)
+    found = []
+    with one_thread():
+        for row in rows:
+            model.load_state_dict(_mixed(states, row))
+            if statistics == "estimated":
+                reestimate_batchnorm(model, train)
+            found.append((*evaluate(model, train, train_labels, loss), *evaluate(model, test, test_labels, loss)))
+    return np.array(found)
+
+
+def _mixed(states: Sequence[dict[str, torch.Tensor]], row: np.ndarray) -> dict[str, torch.Tensor]:
+    """The states averaged entry by entry; counters are those of the first."""
+    mixed = {}
+    for name, value in states[0].items():
+        if not value.is_floating_point():
+            mixed[name] = value
+            continue
+        total = sum((c * state[name].double() for c, state in zip(row, states, strict=True)), torch.zeros(()))
+        mixed[name] = (total.clamp(min=0) if name.endswith("running_var") else total).to(value.dtype)
+    return mixed

@@ -1,0 +1,70 @@
+"""Measures on nets: distances against direct ones, maps against distances that a plane can hold, noise of layers."""
+
+import numpy as np
+import pytest
+import torch
+
+from empirical.measure import distances, embed, layers, perturbed, weight_vector
+from empirical.models import PlainCNN, SmallNet
+
+
+def test_layers_are_numbered_and_sized_as_in_the_paper():
+    model = PlainCNN()
+    sizes = {name: len(weight_vector(model)[part]) for name, part in layers(model).items()}
+    assert sizes == {"2": 896, "3": 18496, "4": 36928, "5": 131200, "6": 1290, "all": 188810}  # PROTOCOLS, section 1
+    small = layers(SmallNet((2, 3, 1), bias=(False, True)))
+    assert small == {"2": slice(0, 6), "3": slice(6, 10), "all": slice(0, 10)}
+
+
+@pytest.mark.parametrize("kind", ["cosine", "euclidean"])
+def test_distances_by_gram_matrices_are_those_computed_directly(kind):
+    from scipy.spatial.distance import pdist, squareform
+
+    rows = np.random.default_rng(0).normal(size=(7, 20_000))
+    rows[1] = rows[0] + 1e-6 * rows[2]  # close ones, where 1 - cosine loses digits
+    found = distances(rows, {"first": slice(0, 9000), "all": slice(None)}, kind)
+    for name, part in (("first", rows[:, :9000]), ("all", rows)):
+        np.testing.assert_allclose(found[name], squareform(pdist(part, kind)), rtol=1e-6, atol=1e-14)
+    with pytest.raises(ValueError, match="unknown distance 'manhattan'"):
+        distances(rows, {"all": slice(None)}, "manhattan")
+    with pytest.raises(ValueError, match="finite"):
+        distances(rows * np.nan, {"all": slice(None)}, kind)
+
+
+def test_distances_of_points_in_the_plane_are_met_exactly_and_others_are_not():
+    rng = np.random.default_rng(1)
+    plane = rng.normal(size=(30, 2)) @ rng.normal(size=(2, 50))
+    given = distances(plane, {"all": slice(None)}, "euclidean")["all"]
+    found = embed(given)
+    again = np.linalg.norm(found.points[:, None] - found.points, axis=2)
+    np.testing.assert_allclose(again, given, atol=1e-10)
+    assert found.stress < 1e-12
+    assert found.share == pytest.approx(1)
+    np.testing.assert_allclose(found.points.mean(0), 0, atol=1e-12)
+    simplex = embed(1 - np.eye(5))  # 5 points at distance 1: four equal eigenvalues of 1/2, of which two are kept
+    assert simplex.share == pytest.approx(2 / 4)
+    assert simplex.stress > 0.2
+
+
+def test_noise_has_the_size_of_each_layers_own_weights():
+    model = PlainCNN(seed=3)
+    copy, again, other = (perturbed(model, 0.25, seed) for seed in (5, 5, 6))
+    change = weight_vector(copy) - weight_vector(model)
+    for name, part in layers(model).items():
+        if name != "all":
+            layer = model.layers[{"2": 0, "3": 3, "4": 6, "5": 10, "6": 13}[name]]
+            expected = 0.25 * layer.weight.detach().numpy().std()
+            n = part.stop - part.start
+            assert abs(change[part].std() / expected - 1) < 4 / (2 * n) ** 0.5  # four standard errors
+    np.testing.assert_array_equal(weight_vector(copy), weight_vector(again))
+    assert not np.array_equal(weight_vector(copy), weight_vector(other))
+    np.testing.assert_array_equal(weight_vector(model), weight_vector(PlainCNN(seed=3)))  # left as it was
+
+
+def test_noise_of_a_quarter_alone_turns_a_layer_by_the_known_angle():
+    model = PlainCNN(seed=0)
+    pair = np.stack([weight_vector(model), weight_vector(perturbed(model, 0.25, 1))])
+    found = distances(pair, layers(model))
+    # weights of mean 0: cosine = 1 / sqrt(1 + 0.25^2), up to 4 / sqrt(n) relative
+    assert found["5"][0, 1] == pytest.approx(1 - 1 / (1 + 0.0625) ** 0.5, rel=4 / 131200**0.5 + 0.01)
+    assert torch.is_tensor(model.layers[0].weight)
