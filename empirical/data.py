@@ -5,7 +5,7 @@ Each comes as whole tensors, standardised per channel with the statistics of the
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,13 @@ class Data:
     test_labels: torch.Tensor
     n_classes: int
     identity: str
+
+    def fingerprint(self) -> str:
+        """What tells these data from others: the identity, or where there is none the SHA-256 of the tensors."""
+        if self.identity:
+            return self.identity
+        tensors = (self.train_inputs, self.train_labels, self.test_inputs, self.test_labels)
+        return _sha256(*(tensor.numpy() for tensor in tensors))
 
     def describe(self) -> dict[str, Any]:
         """Name, sizes and SHA-256, as a run keeps them."""
@@ -124,6 +131,16 @@ def from_arrays(inputs: Any, labels: Any, seed: int = 0) -> Data:
     return _standardised("(X, Y)", (x[train], whole[train], x[test], whole[test]), n_classes=int(whole.max()) + 1)
 
 
+def with_random_labels(data: Data, seed: int) -> Data:
+    """The same data with every training label drawn anew, uniformly; test labels stay as they are.
+
+    Source: 2018 review, section 8; Zhang et al., Understanding deep learning requires rethinking generalization (2017).
+    """
+    drawn = np.random.default_rng([check_seed(seed), 3]).integers(0, data.n_classes, size=len(data.train_labels))
+    identity = hashlib.sha256(f"{data.identity} random labels {seed}".encode()).hexdigest()
+    return replace(data, train_labels=torch.from_numpy(drawn), identity=identity)
+
+
 def square_images(data: Data | None, wanted_by: str) -> Data:
     """data, if they are square images; DataError otherwise."""
     shape = () if data is None else tuple(data.train_inputs.shape)
@@ -134,9 +151,7 @@ def square_images(data: Data | None, wanted_by: str) -> Data:
 
 def _standardised(name: str, arrays: Arrays, n_classes: int) -> Data:
     """arrays as tensors; each channel (or feature) of mean 0 and variance 1 over the training inputs."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(f"{array.shape} {array.dtype}".encode() + np.ascontiguousarray(array).tobytes())
+    identity = _sha256(*arrays)
     train_x, train_y, test_x, test_y = (torch.from_numpy(np.ascontiguousarray(array)) for array in arrays)
     axes = (0, *range(2, train_x.ndim))
     train, test = train_x.float(), test_x.float()
@@ -149,8 +164,15 @@ def _standardised(name: str, arrays: Arrays, n_classes: int) -> Data:
         test.sub_(mean).div_(spread),
         test_y.long(),
         n_classes,
-        digest.hexdigest(),
+        identity,
     )
+
+
+def _sha256(*arrays: np.ndarray) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.shape} {array.dtype}".encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def _sizes(subset: Any) -> tuple[int | None, int | None]:

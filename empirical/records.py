@@ -1,7 +1,8 @@
 """A run on disk: its config, seed and versions, its numbers, its claim, its figures and its weights.
 
 A folder holds config.json first and claim.json last, each file renamed into place when whole: a folder with a claim is
-a finished run, one without is a run that was cut short and is done again.
+a finished run, one without is a run that was cut short. It goes on from the checkpoints of its trainings, which are
+removed when it has come to its end.
 """
 
 import hashlib
@@ -76,11 +77,13 @@ def describe(
 ) -> dict[str, Any]:
     """What config.json holds: the run's inputs (COMPARED), how to repeat it, and the versions it ran with.
 
-    config: a dataclass instance. data: name, sizes and SHA-256 of the data used, None for an experiment without data.
+    config: a dataclass instance. data: name, sizes and SHA-256 of the data used (name: several joined by "+", then
+    those of each by its name), None for an experiment without data.
     """
     command = f"empirical run {experiment} --preset {preset} --seed {seed} --device {device}"
     if data is not None:
-        command += f" --data {data['name'] if data['name'] in ('digits', 'images') else 'DIR'}"
+        free = set(data["name"].split("+")) <= {"digits", "images"}  # such data need no folder
+        command += f" --data {data['name']}" if free and "+" not in data["name"] else "" if free else " --data DIR"
     return {
         "experiment": experiment,
         "preset": preset,
@@ -94,9 +97,15 @@ def describe(
     }
 
 
-def begin(path: Path, config: dict[str, Any]) -> None:
-    """Make path the folder of a run of this config: what an older run left there goes, its claim first."""
-    for old in (path / "claim.json", path / "metrics.csv", *_files(path / "figures"), *_files(path / "checkpoints")):
+def begin(path: Path, config: dict[str, Any], resume: bool = False) -> None:
+    """Make path the folder of a run of this config: what an older run left there goes, its claim first.
+
+    resume: the checkpoints stay, if they are of a run of this very config
+    """
+    goes_on = resume and (path / "config.json").is_file() and not resumable(path, config)
+    checkpoints = [] if goes_on else _all_files(path / "checkpoints")
+    partial = path.glob(".*.part")  # of a process that was killed while it wrote
+    for old in (path / "claim.json", path / "metrics.csv", *partial, *_files(path / "figures"), *checkpoints):
         old.unlink(missing_ok=True)
     write(path / "config.json", json.dumps(config, indent=1) + "\n")
 
@@ -104,7 +113,7 @@ def begin(path: Path, config: dict[str, Any]) -> None:
 def finish(path: Path, result: Result, figures: Mapping[str, Any]) -> None:
     """Write the numbers, weights and figures of a run that has begun, its claim last; figures: name -> Figure.
 
-    Their SHA-256 go to config.json as `files`.
+    Their SHA-256 go to config.json as `files`. The checkpoints of the run's trainings are removed after that.
     """
     import pandas as pd
     from safetensors.torch import save
@@ -118,17 +127,25 @@ def finish(path: Path, result: Result, figures: Mapping[str, Any]) -> None:
         plotting.save(figure, path / "figures", name)
     write(path / "metrics.csv", pd.DataFrame(result.table).to_csv(index=False))
     config = json.loads((path / "config.json").read_text())
-    files = [path / "metrics.csv", *_files(path / "figures"), *_files(path / "checkpoints")]
+    weights_files = [path / "checkpoints" / f"{name}.safetensors" for name in sorted(result.weights)]
+    files = [path / "metrics.csv", *_files(path / "figures"), *weights_files]
     config["files"] = {str(file.relative_to(path)): _sha256(file) for file in files}
     write(path / "config.json", json.dumps(config, indent=1) + "\n")
     write(path / "claim.json", result.claim.to_json() + "\n")
+    for file in _all_files(path / "checkpoints"):
+        if file not in files:
+            file.unlink()
+    _remove_empty(path / "checkpoints")
 
 
 def abandon(path: Path) -> None:
-    """Take back `begin`: a run that could not be computed leaves nothing behind."""
+    """Take back `begin`: a run that could not be computed leaves nothing behind, unless its trainings have begun."""
+    if _all_files(path / "checkpoints"):
+        return
     (path / "config.json").unlink(missing_ok=True)
     with suppress(OSError):  # of another run's files the folder is kept
-        for folder in (path / "figures", path / "checkpoints", path):
+        _remove_empty(path / "checkpoints")
+        for folder in (path / "figures", path):
             if folder.is_dir():
                 folder.rmdir()
 
@@ -221,6 +238,20 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 def _files(folder: Path) -> list[Path]:
     return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _all_files(folder: Path) -> list[Path]:
+    """The files of a folder and of those in it."""
+    return sorted(file for file in folder.rglob("*") if file.is_file())
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove a folder and those in it, as far as they hold no files."""
+    for inner in sorted(folder.rglob("*/"), reverse=True):  # the inner ones first
+        with suppress(OSError):
+            inner.rmdir()
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _version(package: str) -> str | None:

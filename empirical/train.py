@@ -4,87 +4,44 @@ The data are one tensor on the device, sliced there: a loader adds seconds to an
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import nn
 
+from empirical import checkpoints, optimizers
+from empirical.checkpoints import Checkpoint
 from empirical.data import Data
-from theory.arguments import check_count, check_seed
+from empirical.evaluation import criterion, evaluate, one_thread, placed, reestimate_batchnorm
+from empirical.histories import Epoch, History, TrainConfig
 from theory.parallel import processors
+
+__all__ = ["Epoch", "History", "TrainConfig", "evaluate", "one_thread", "reestimate_batchnorm", "train", "train_each"]
 
 Progress = Callable[[int, int, str], None]
 _WORTH_PROCESSES = 1e10  # epochs x images x parameters: about 20 s on one core; starting a process takes 3 s
 
 
-@dataclass(frozen=True)
-class TrainConfig:
-    """How a net is trained.
+class _Sets(NamedTuple):
+    """Training and test set on the device."""
 
-    epochs: passes over the data, of one step each in batch descent
-    batch: examples a step (what is left over is spread over the steps), or None: all of them, batch descent
-    rate: step size; noise: standard deviation of the Gaussian noise added to each weight after each step (SGDL)
-    every: epochs from one look at loss and error to the next; the last epoch is always looked at
-    loss: cross entropy of labels, or the mean over all N*m output entries of the squared error
-    seed: of the order of the examples and of the noise
-    """
-
-    epochs: int = 10
-    batch: int | None = 100
-    rate: float = 0.01
-    noise: float = 0.0
-    every: int = 1
-    loss: Literal["cross-entropy", "square"] = "cross-entropy"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_count(self.epochs, "epochs", least=0)
-        check_count(self.every, "every")
-        if self.batch is not None:
-            check_count(self.batch, "batch (None for all examples)")
-        check_seed(self.seed)
-        for name, value, zero in (("rate", self.rate, False), ("noise", self.noise, True)):
-            number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-            if not (number and math.isfinite(value) and (value > 0 or (zero and value == 0))):
-                raise ValueError(f"{name} must be a finite number {'>= 0' if zero else '> 0'}, got {value!r}")
-        if not isinstance(self.loss, str) or self.loss not in ("cross-entropy", "square"):
-            raise ValueError(f'unknown loss {self.loss!r}: choose "cross-entropy" or "square"')
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """Loss and error (share of wrong labels; NaN in regression) on the training and test set after an epoch."""
-
-    epoch: int
-    train_loss: float
-    train_error: float
-    test_loss: float
-    test_error: float
-
-
-@dataclass(frozen=True)
-class History:
-    """The epochs that were looked at, epoch 0 (before training) first; stopped: why it ended early, else None."""
-
-    epochs: tuple[Epoch, ...]
-    steps: int
-    stopped: str | None = None
-
-    @property
-    def last(self) -> Epoch:
-        return self.epochs[-1]
-
-    def rows(self) -> list[dict[str, Any]]:
-        """The epochs as rows of a table."""
-        return [asdict(epoch) for epoch in self.epochs]
+    train_inputs: torch.Tensor
+    train_labels: torch.Tensor
+    test_inputs: torch.Tensor
+    test_labels: torch.Tensor
 
 
 def train(
-    model: nn.Module, data: Data, config: TrainConfig, *, device: str = "cpu", progress: Progress | None = None
+    model: nn.Module,
+    data: Data,
+    config: TrainConfig,
+    *,
+    device: str = "cpu",
+    progress: Progress | None = None,
+    checkpoint: Path | None = None,
 ) -> History:
     """Train the model in place and return what was seen after each epoch.
 
@@ -92,56 +49,37 @@ def train(
     its training loss was finite, and `History.stopped` names the step. (A look alone ends nothing, unless it is the
     last: with a polynomial activation one image may overflow where the net does well on all others.) The same seed
     gives the same bits on a CPU with the same number of threads.
+
+    checkpoint: a file (.safetensors) that is written after each epoch. If it is there already, training goes on from
+        it, to the same bits; the model must be given as it was when that training started, with its config and data.
+
+    Raises CheckpointError if the file is damaged, is of another training (it says what differs) or cannot be written.
     """
+    state = run = None
+    if checkpoint is not None:
+        run = checkpoints.identity(asdict(config), data.fingerprint(), model)
+        state = checkpoints.load(checkpoint, run)
     model.to(device)
-    train_x, test_x = (_placed(inputs, model, device) for inputs in (data.train_inputs, data.test_inputs))
-    train_y, test_y = data.train_labels.to(device), data.test_labels.to(device)
-    generator = torch.Generator().manual_seed(config.seed % 2**63)
-
-    def look(epoch: int) -> Epoch:
-        seen = (*evaluate(model, train_x, train_y, config.loss), *evaluate(model, test_x, test_y, config.loss))
-        return Epoch(epoch, *seen)
-
-    reestimate_batchnorm(model, train_x)  # else the untrained net is looked at with the statistics of nothing
-    epochs, steps = [look(0)], 0
-    good, kept = _snapshot(model), 0
-    for epoch in range(1, config.epochs + 1):
-        done, finite = _pass(model, train_x, train_y, config, generator)
-        steps += done
-        if finite and epoch % config.every and epoch < config.epochs:
-            continue
-        if finite:
-            epochs.append(look(epoch))
-            if math.isfinite(epochs[-1].train_loss):
-                good, kept = _snapshot(model), epoch
-        if not finite or (epoch == config.epochs and kept < epoch):
-            model.load_state_dict(good)
-            return History(tuple(epochs), steps, _not_finite(steps, kept, config))
-        if progress is not None:
-            progress(epoch, config.epochs, f"training loss {epochs[-1].train_loss:.4g}")
-    return History(tuple(epochs), steps)
-
-
-def _pass(
-    model: nn.Module,
-    inputs: torch.Tensor,
-    labels: torch.Tensor,
-    config: TrainConfig,
-    generator: torch.Generator,
-) -> tuple[int, bool]:
-    """One epoch: the number of steps taken, and whether the loss was finite at each."""
-    model.train()
-    criterion = _criterion(config.loss)
-    steps = 0
-    for some in _batches(len(inputs), config.batch, generator):
-        chosen = some.to(inputs.device)
-        loss = criterion(model(inputs[chosen]), labels[chosen])
-        if not loss.isfinite():
-            return steps, False
-        loss.backward()
-        _step(model, config, generator)
-        steps += 1
-    return steps, True
+    sets = _Sets(
+        placed(data.train_inputs, model, device),
+        data.train_labels.to(device),
+        placed(data.test_inputs, model, device),
+        data.test_labels.to(device),
+    )
+    if state is None:
+        state = _start(model, sets, config)
+    else:
+        model.load_state_dict(state.model)
+        state = replace(state, memory=_like_weights(state.memory, model))
+    generator = torch.Generator()
+    generator.set_state(state.generator)
+    while state.epoch < config.epochs and state.stopped is None:
+        state = _epoch(model, sets, config, state, generator)
+        if checkpoint is not None and run is not None:
+            checkpoints.save(checkpoint, state, run)
+        if progress is not None and state.stopped is None and state.epochs[-1].epoch == state.epoch:
+            progress(state.epoch, config.epochs, f"training loss {state.epochs[-1].train_loss:.4g}")
+    return History(state.epochs, state.steps, state.stopped, state.weights)
 
 
 def train_each(
@@ -150,24 +88,30 @@ def train_each(
     *,
     device: str = "cpu",
     progress: Progress | None = None,
+    checkpoints: Path | None = None,
 ) -> list[tuple[nn.Module, History]]:
     """Train several nets on the same data; the trained nets, on the CPU, and their histories in the order of the jobs.
 
     On a CPU each is trained by one thread, in processes side by side where that is worth it: faster than one process
     with many threads, and the result does not depend on the number of cores. On a GPU they follow one another.
+
+    checkpoints: a folder with one file a job, as `train` writes it
     """
     size = len(data.train_inputs)
     work = sum(config.epochs * size * sum(p.numel() for p in model.parameters()) for model, config in jobs)
     workers = min(len(jobs), processors()) if device == "cpu" and work > _WORTH_PROCESSES else 1
+    files = [None if checkpoints is None else checkpoints / f"net-{k:03d}.safetensors" for k in range(len(jobs))]
+    todo = [(model, config, file) for (model, config), file in zip(jobs, files, strict=True)]
     if workers > 1:
         from joblib import Parallel, delayed
 
         # Arrays are handed over as memory maps, "c" (copy on write) because torch warns of read-only memory.
         parallel = Parallel(n_jobs=workers, return_as="generator", mmap_mode="c", max_nbytes="1M")
         arrays = [t.numpy() for t in (data.train_inputs, data.train_labels, data.test_inputs, data.test_labels)]
-        finished = parallel(delayed(_train_arrays)(model, config, data.n_classes, *arrays) for model, config in jobs)
+        facts = (data.name, data.n_classes, data.fingerprint() if checkpoints is not None else "")
+        finished = parallel(delayed(_train_arrays)(job, facts, *arrays) for job in todo)
     else:
-        finished = (_train_alone(model, config, data, device) for model, config in jobs)
+        finished = (_train_alone(job, data, device) for job in todo)
     results = []
     for k, result in enumerate(finished, start=1):
         results.append(result)
@@ -176,72 +120,99 @@ def train_each(
     return results
 
 
-@torch.inference_mode()
-def evaluate(
-    model: nn.Module, inputs: torch.Tensor, labels: torch.Tensor, loss: str = "cross-entropy"
-) -> tuple[float, float]:
-    """Mean loss and share of wrong labels, batch normalisation with its running statistics; NaN, NaN without examples.
-
-    The error is NaN for the square loss; an output that is not finite counts as wrong.
-    """
-    if not len(inputs):
-        return float("nan"), float("nan")
-    model.eval()
-    criterion = _criterion(loss, reduction="sum")
-    chunk = 100 if inputs.device.type == "cpu" else 5000  # more images at a time leave a CPU's cache
-    total = torch.zeros((), dtype=torch.float64, device=inputs.device)
-    right = torch.zeros((), dtype=torch.int64, device=inputs.device)
-    for x, y in zip(inputs.split(chunk), labels.split(chunk), strict=True):
-        outputs = model(x)
-        total += criterion(outputs, y).double()
-        if loss == "cross-entropy":
-            right += ((outputs.argmax(1) == y) & outputs.isfinite().all(1)).sum()
-    if loss == "square":
-        return total.item() / labels.numel(), float("nan")
-    return total.item() / len(labels), 1 - right.item() / len(labels)
+def _start(model: nn.Module, sets: _Sets, config: TrainConfig) -> Checkpoint:
+    """Where a training stands before its first step."""
+    reestimate_batchnorm(model, sets.train_inputs)  # else the untrained net is looked at with the statistics of nothing
+    generator = torch.Generator().manual_seed(config.seed % 2**63)
+    return Checkpoint(
+        epoch=0,
+        steps=0,
+        epochs=(_look(0, model, sets, config),),
+        stopped=None,
+        good_epoch=0,
+        model=model.state_dict(),
+        good=_snapshot(model),
+        memory={},
+        generator=generator.get_state(),
+        weights={0: _vector(model)} if 0 in config.keep else {},
+    )
 
 
-@torch.no_grad()
-def reestimate_batchnorm(model: nn.Module, inputs: torch.Tensor, chunk: int = 500) -> None:
-    """Set the statistics that batch normalisation evaluates with to those of these inputs, at the weights as they are.
+def _epoch(
+    model: nn.Module, sets: _Sets, config: TrainConfig, before: Checkpoint, generator: torch.Generator
+) -> Checkpoint:
+    """Train for one epoch; where the training stands then. `model` and `memory` are not copied: they go on changing."""
+    epoch, last = before.epoch + 1, before.epoch + 1 == config.epochs
+    memory = dict(before.memory)
+    done, finite = _pass(model, sets, config, memory, generator, before.steps)
+    epochs, good, good_epoch, stopped = before.epochs, before.good, before.good_epoch, None
+    if finite and (epoch % config.every == 0 or last):
+        epochs = (*epochs, _look(epoch, model, sets, config))
+        if math.isfinite(epochs[-1].train_loss):
+            good, good_epoch = _snapshot(model), epoch
+    if not finite or (last and good_epoch < epoch):
+        model.load_state_dict(good)
+        stopped = _not_finite(before.steps + done, good_epoch, config)
+    keep = epoch in config.keep and stopped is None
+    return Checkpoint(
+        epoch=epoch,
+        steps=before.steps + done,
+        epochs=epochs,
+        stopped=stopped,
+        good_epoch=good_epoch,
+        model=model.state_dict(),
+        good=good,
+        memory=memory,
+        generator=generator.get_state(),
+        weights={**before.weights, epoch: _vector(model)} if keep else before.weights,
+    )
 
-    To be done before weights that training did not reach (the start, averages, perturbations) are evaluated.
-    """
-    layers = [m for m in model.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
-    if not layers:
-        return
-    usual = [layer.momentum for layer in layers]
-    for layer in layers:
-        layer.reset_running_stats()
-        layer.momentum = None  # the mean over all chunks
+
+def _pass(
+    model: nn.Module,
+    sets: _Sets,
+    config: TrainConfig,
+    memory: optimizers.Memory,
+    generator: torch.Generator,
+    steps: int,
+) -> tuple[int, bool]:
+    """The steps of one epoch after `steps` earlier ones: how many were taken, and whether each loss was finite."""
     model.train()
-    for some in inputs.tensor_split(max(1, len(inputs) // chunk)):
-        model(some)
-    for layer, momentum in zip(layers, usual, strict=True):
-        layer.momentum = momentum
+    loss_of = criterion(config.loss)
+    weights = dict(model.named_parameters())
+    done = 0
+    for some in _batches(len(sets.train_inputs), config.batch, generator):
+        chosen = some.to(sets.train_inputs.device)
+        loss = loss_of(model(sets.train_inputs[chosen]), sets.train_labels[chosen])
+        if not loss.isfinite():
+            return done, False
+        loss.backward()
+        gradients = {name: weight.grad for name, weight in weights.items() if weight.grad is not None}
+        done += 1
+        optimizers.step(weights, gradients, memory, config, steps + done, generator)
+        for weight in weights.values():
+            weight.grad = None
+    return done, True
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Within it torch computes with one thread: sums then have one order, whatever the machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+def _look(epoch: int, model: nn.Module, sets: _Sets, config: TrainConfig) -> Epoch:
+    seen = evaluate(model, sets.train_inputs, sets.train_labels, config.loss)
+    return Epoch(epoch, *seen, *evaluate(model, sets.test_inputs, sets.test_labels, config.loss))
 
 
-def _train_alone(model: nn.Module, config: TrainConfig, data: Data, device: str) -> tuple[nn.Module, History]:
+def _train_alone(job: tuple[nn.Module, TrainConfig, Path | None], data: Data, device: str) -> tuple[nn.Module, History]:
+    model, config, checkpoint = job
     with one_thread():
-        history = train(model, data, config, device=device)
+        history = train(model, data, config, device=device, checkpoint=checkpoint)
     return model.cpu(), history
 
 
-def _train_arrays(model: nn.Module, config: TrainConfig, n_classes: int, *arrays: Any) -> tuple[nn.Module, History]:
+def _train_arrays(
+    job: tuple[nn.Module, TrainConfig, Path | None], facts: tuple[str, int, str], *arrays: Any
+) -> tuple[nn.Module, History]:
+    name, n_classes, identity = facts
     train_x, train_y, test_x, test_y = (torch.from_numpy(array) for array in arrays)
-    data = Data("shared", train_x, train_y, test_x, test_y, n_classes, identity="")
-    return _train_alone(model, config, data, "cpu")
+    return _train_alone(job, Data(name, train_x, train_y, test_x, test_y, n_classes, identity), "cpu")
 
 
 def _batches(n: int, batch: int | None, generator: torch.Generator) -> Sequence[torch.Tensor]:
@@ -251,32 +222,19 @@ def _batches(n: int, batch: int | None, generator: torch.Generator) -> Sequence[
     return torch.randperm(n, generator=generator).tensor_split(n // batch)
 
 
-def _placed(inputs: torch.Tensor, model: nn.Module, device: str) -> torch.Tensor:
-    """inputs on the device, images in the layout that convolutions are fastest in."""
-    if inputs.ndim != 4:
-        return inputs.to(device)
-    model.to(memory_format=torch.channels_last)
-    return inputs.to(device, memory_format=torch.channels_last)
-
-
-def _criterion(loss: str, reduction: str = "mean") -> nn.Module:
-    return nn.CrossEntropyLoss(reduction=reduction) if loss == "cross-entropy" else nn.MSELoss(reduction=reduction)
-
-
-@torch.no_grad()
-def _step(model: nn.Module, config: TrainConfig, generator: torch.Generator) -> None:
-    """One step down the gradient, plus noise. By hand: making a torch optimiser costs 1.5 s the first time."""
-    for weight in model.parameters():
-        if weight.grad is not None:
-            weight.sub_(weight.grad, alpha=config.rate)
-            weight.grad = None
-        if config.noise:
-            noise = torch.randn(weight.shape, generator=generator, dtype=weight.dtype)
-            weight.add_(noise.to(weight.device), alpha=config.noise)
-
-
 def _snapshot(model: nn.Module) -> dict[str, torch.Tensor]:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def _vector(model: nn.Module) -> Any:
+    """The weights (K,) as an array, in the order of the parameters."""
+    return torch.cat([p.detach().reshape(-1) for p in model.parameters()]).cpu().numpy()
+
+
+def _like_weights(memory: Any, model: nn.Module) -> optimizers.Memory:
+    """What an optimiser had kept, laid out in memory as the weights are: else sums might be rounded otherwise."""
+    weights = dict(model.named_parameters())
+    return {key: torch.empty_like(weights[key.partition(".")[2]]).copy_(value) for key, value in memory.items()}
 
 
 def _not_finite(step: int, kept: int, config: TrainConfig) -> str:

@@ -3,9 +3,12 @@
 A module of this folder, named by its id with underscores, has
     REPORTED              what the source prints, with where each number comes from
     Config, PRESETS       a frozen dataclass and its values "smoke", "cpu" and "paper"; where the experiment needs data,
-                          its field `data` names the data set and `subset` says how much of it
+                          its field `data` names the data set, or several joined by "+", of which `compute` then gets a
+                          tuple; `subset` says how much of each
     check_data(data)      where it takes data of some shapes only: raises ValueError, before anything is written
-    compute(config, data, *, seed, device, progress) -> Result     numbers only; data is None where none is wanted
+    compute(config, data, *, seed, device, progress) -> Result     numbers only; data is None where none is wanted;
+                          where it has the keyword `checkpoints` it gets a folder for those of its trainings, and a run
+                          that was cut short goes on from there
     draw(result) -> {name: Figure}
 """
 
@@ -13,6 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,8 +64,9 @@ def run(
     data: the folder under which torchvision's folders lie, the name of a data set, or (X, Y); experiments without data
         ignore it. Without it `smoke` takes data that need no files; `cpu` and `paper` say what is missing.
     device: "auto" (a GPU if there is one), "cpu", "cuda", ...
-    resume: a finished run of the same config is loaded instead of repeated, and a folder that holds another run is
-        refused with the difference; False starts afresh and replaces what is there.
+    resume: a finished run of the same config is loaded instead of repeated, one that was cut short goes on from its
+        checkpoints, and a folder that holds another run is refused with the difference; False starts afresh and
+        replaces what is there.
     progress: called as progress(done, total, text).
 
     Raises ValueError on an unknown id, preset or device, on missing or damaged data, and on a folder of another run.
@@ -76,16 +81,17 @@ def run(
     if hasattr(module, "check_data"):
         module.check_data(used)
     path = Path(out) / f"{id}-{preset}-seed{seed}"
-    described = records.describe(id, preset, seed, place, config, used.describe() if used is not None else None)
+    described = records.describe(id, preset, seed, place, config, _described(used))
     if resume and records.resumable(path, described):
         return records.load(path)
     try:
-        records.begin(path, described)
+        records.begin(path, described, resume)
     except OSError as error:
         raise ValueError(f"cannot write to {path}: {error.strerror}; give another out") from error
     start = time.perf_counter()
+    kept = {"checkpoints": path / "checkpoints"} if "checkpoints" in signature(module.compute).parameters else {}
     try:
-        result = module.compute(config, used, seed=seed, device=place, progress=progress)
+        result = module.compute(config, used, seed=seed, device=place, progress=progress, **kept)
         seconds = round(time.perf_counter() - start, 3)
         figures = module.draw(result)
     except Exception:  # an interrupt may leave its config: such a run is done again
@@ -93,7 +99,11 @@ def run(
         raise
     artifacts = ("metrics.csv", *(f"figures/{name}.png" for name in figures))
     result = replace(result, claim=replace(result.claim, seconds=seconds, artifacts=artifacts))
-    records.finish(path, result, figures)
+    try:
+        records.finish(path, result, figures)
+    except OSError as error:
+        remedy = "make room and run again: what was trained is kept" if kept else "make room or give another out"
+        raise ValueError(f"cannot write to {path}: {error.strerror}; {remedy}") from error
     return records.load(path)
 
 
@@ -118,9 +128,9 @@ def check_request(id: str, preset: str, data: Any = None, device: str = "auto") 
             f"data folder {str(data)!r} does not exist; give a folder, (X, Y) or one of {', '.join(DATA_SETS)}"
         )
     wanted = getattr(_module(id).PRESETS[preset], "data", None)
-    if data is None and wanted is not None and wanted not in WITHOUT_FILES:
+    if data is None and wanted is not None and not set(wanted.split("+")) <= set(WITHOUT_FILES):
         raise ValueError(
-            f"{id} with preset {preset} needs {wanted}: give the folder that holds it as data (--data), "
+            f"{id} with preset {preset} needs {wanted.replace('+', ' and ')}: give the folder that holds it as data (--data), "
             f"or take preset smoke"
         )
 
@@ -148,7 +158,7 @@ def _folder(data: Any) -> Path | None:
     return Path(data) if isinstance(data, str | Path) and str(data) not in DATA_SETS else None
 
 
-def _data(config: Any, data: Any, seed: int) -> "Data | None":
+def _data(config: Any, data: Any, seed: int) -> "Data | tuple[Data, ...] | None":
     """The data an experiment is to use, from what the caller gave as `data`; None where it wants none."""
     from empirical.data import from_arrays, load_data
 
@@ -157,7 +167,16 @@ def _data(config: Any, data: Any, seed: int) -> "Data | None":
     if isinstance(data, tuple | list):
         inputs, labels = data
         return from_arrays(inputs, labels, seed=seed)
-    if (folder := _folder(data)) is not None:
-        wanted = "cifar10" if config.data in WITHOUT_FILES else config.data
-        return load_data(wanted, root=folder, subset=config.subset, seed=seed)
-    return load_data(config.data if data is None else str(data), subset=config.subset, seed=seed)
+    folder, names = _folder(data), config.data.split("+")
+    if folder is not None:
+        names = ["cifar10" if name in WITHOUT_FILES else name for name in names]
+    elif data is not None:
+        names = [str(data)]
+    used = tuple(load_data(name, root=folder, subset=config.subset, seed=seed) for name in dict.fromkeys(names))
+    return used if "+" in config.data else used[0]
+
+
+def _described(used: "Data | tuple[Data, ...] | None") -> dict[str, Any] | None:
+    if not isinstance(used, tuple):
+        return None if used is None else used.describe()
+    return {"name": "+".join(one.name for one in used)} | {one.name: one.describe() for one in used}

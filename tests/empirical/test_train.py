@@ -1,6 +1,7 @@
 """The training loop: against numbers worked out by hand, and bit by bit against itself."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -147,8 +148,31 @@ def test_reestimated_statistics_are_those_of_the_inputs(digits):
         *({"seed": bad} for bad in (-1, 1.5, None)),
         {"loss": "hinge"},
         {"loss": ["square"]},
+        {"optimizer": "newton"},
+        *({"momentum": bad} for bad in (-0.1, 1.0, float("nan"), "0.9")),
+        *({"keep": bad} for bad in ((11,), (-1,), (0.5,), 3)),
     ],
 )
 def test_a_config_that_makes_no_sense_is_refused(fields):
     with pytest.raises(ValueError, match=f"{next(iter(fields))}.*{re.escape(str(next(iter(fields.values()))))}"):
         TrainConfig(**fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "peer"),
+    [
+        ({"momentum": 0.9}, lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9)),
+        ({"optimizer": "adam"}, lambda p: torch.optim.Adam(p, lr=0.01)),
+    ],
+    ids=["momentum", "adam"],
+)
+def test_the_rules_take_the_steps_of_torch(fields, peer, digits):
+    ours, theirs = (SmallNet((64, 5, 10), dtype=torch.float64) for _ in range(2))
+    data = replace(digits, train_inputs=digits.train_inputs.flatten(1).double(), test_inputs=torch.empty(0, 64))
+    train(ours, data, TrainConfig(epochs=20, batch=None, rate=0.01, **fields))
+    optimizer = peer(theirs.parameters())
+    for _ in range(20):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(theirs(data.train_inputs), data.train_labels).backward()
+        optimizer.step()
+    np.testing.assert_allclose(weight_vector(ours), weight_vector(theirs), rtol=1e-12)
