@@ -9,6 +9,7 @@ _HOME = {
     "SmallNet": "models",
     "list_experiments": "experiments",
     "run": "experiments",
+    "surface": "surfaces",
     "compare": "report",
 }
 

@@ -13,6 +13,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
 from empirical.records import write
@@ -204,6 +205,74 @@ def histogram(
             axes.plot(at, height, label=label, color=look["color"], linestyle=look["linestyle"])
         _finish(axes, x, y, title, log, None, legend=len(arrays) + len(curves or {}) > 1)
     return _figure(axes)
+
+
+def contour(
+    x: Any,
+    y: Any,
+    heights: Any,
+    *,
+    names: Sequence[str],
+    path: Any = None,
+    quantity: str = "loss",
+    title: str = "",
+    axes: Axes | None = None,
+) -> Figure:
+    """Level lines of heights (n, m) over x (n,) and y (m,), spaced evenly, or by factors where they span more than 30.
+
+    path: (p, 2) points joined in their order, the last one a star. NaN, where nothing is known, is hatched.
+    """
+    axes = axes or _alone()
+    values = np.ma.masked_invalid(np.asarray(heights, float).T)
+    with matplotlib.rc_context(_STYLE):
+        axes.grid(visible=False)
+        axes.set_facecolor("#eeeeee")
+        if values.mask.any():
+            axes.fill_between(x, y[0], y[-1], facecolor="none", hatch="xxx", edgecolor="#bbbbbb", linewidth=0, zorder=0)
+        levels, norm = _levels(values)
+        filled = axes.contourf(x, y, values, levels, norm=norm, cmap="cividis", extend="both")
+        drawn = axes.contour(x, y, values, levels, norm=norm, colors="white", linewidths=0.5)
+        axes.clabel(drawn, levels[1::3], fontsize=6.0, fmt="%.3g")
+        if path is not None:
+            across, up = np.asarray(path, float).T
+            axes.plot(across, up, color=COLOURS[1], marker="o", markersize=2.5, linewidth=1.0)
+            axes.plot(across[-1:], up[-1:], color=COLOURS[1], marker="*", markersize=9.0)
+        _figure(axes).colorbar(filled, ax=axes, label=quantity, format="%.3g")
+        _finish(axes, names[0], names[1], title, "", None, legend=False)
+    return _figure(axes)
+
+
+def landscape(x: Any, y: Any, heights: Any, *, names: Sequence[str], quantity: str = "loss", title: str = "") -> Figure:
+    """Heights (n, m) over x (n,) and y (m,) in three dimensions, logarithmic where they span a factor above 30."""
+    values = np.asarray(heights, float).T
+    logarithmic = isinstance(_levels(np.ma.masked_invalid(values))[1], LogNorm)
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(5.4, 4.4), layout="constrained")
+        axes: Any = figure.add_subplot(projection="3d")  # Any: the stubs of Axes lack the third axis
+        shown = np.log10(values) if logarithmic else values
+        across, up = np.meshgrid(x, y)
+        axes.plot_surface(across, up, shown, cmap="cividis", linewidth=0.1, edgecolor="#444444", rcount=80, ccount=80)
+        broken = [name.replace(" (", "\n(") for name in names]
+        axes.set(xlabel=broken[0], ylabel=broken[1], zlabel=f"log10 of {quantity}" if logarithmic else quantity)
+        axes.set_title(title)
+        axes.tick_params(labelsize=7.0)
+        axes.locator_params(axis="x", nbins=5)
+        axes.locator_params(axis="y", nbins=5)
+        axes.xaxis.labelpad = axes.yaxis.labelpad = 9.0
+        axes.set_box_aspect(None, zoom=0.82)
+        axes.view_init(32.0, -55.0)
+    return figure
+
+
+def _levels(values: np.ma.MaskedArray) -> tuple[np.ndarray, Normalize]:
+    """16 levels between the least and the largest value known: by factors if all are positive and span more than 30."""
+    known = values.compressed()
+    low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
+    if high <= low:
+        low, high = low - 0.5, high + 0.5
+    if low > 0 and high > 30 * low:
+        return np.geomspace(low, high, 16), LogNorm(low, high)
+    return np.linspace(low, high, 16), Normalize(low, high)
 
 
 def mark(axes: Axes, value: float, text: str, *, vertical: bool = False, below: bool = False) -> None:
