@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from theory.deflation import extended
 from theory.polynomials import Polynomial
 from theory.systems import PolynomialSystem
 
@@ -18,7 +19,7 @@ def lagrange_system(
     m, n = system.n_equations, system.n_unknowns
     total = n + m
     multipliers = [Polynomial.variable(n + i, total) * (1 / size) for i, size in enumerate(sizes)]
-    equations = [_extended(p, total) for p in system.polynomials]
+    equations = [extended(p, total) for p in system.polynomials]
     for j, c in enumerate(centre):
         equations.append(Polynomial.variable(j, total) - c - _combined(system.polynomials, multipliers, j))
     return PolynomialSystem.from_polynomials(equations, system.names + _fresh_names(system, m))
@@ -38,7 +39,7 @@ def singular_equations(system: PolynomialSystem, seed: int) -> PolynomialSystem 
     for multiplier in multipliers:
         last = last - multiplier * Fraction(int(rng.integers(200, 1000)), 500)
     multipliers.append(last)
-    equations = [_extended(p, total) for p in system.polynomials]
+    equations = [extended(p, total) for p in system.polynomials]
     gradient = [_combined(system.polynomials, multipliers, j) for j in range(n)]
     if any(p.terms and not p.degree for p in gradient):
         return None
@@ -46,15 +47,10 @@ def singular_equations(system: PolynomialSystem, seed: int) -> PolynomialSystem 
     return PolynomialSystem.from_polynomials([*equations, *(p for p in gradient if p.terms)], names)
 
 
-def _extended(polynomial: Polynomial, total: int) -> Polynomial:
-    zeros = (0,) * (total - polynomial.n_variables)
-    return Polynomial({e + zeros: c for e, c in polynomial.terms.items()}, total)
-
-
 def _combined(polynomials: tuple[Polynomial, ...], multipliers: list[Polynomial], j: int) -> Polynomial:
     """sum_i multiplier_i * (derivative of polynomial i by unknown j)."""
     total = multipliers[0].n_variables
-    terms = [m * _extended(p.diff(j), total) for p, m in zip(polynomials, multipliers, strict=True)]
+    terms = [m * extended(p.diff(j), total) for p, m in zip(polynomials, multipliers, strict=True)]
     return sum(terms, start=Polynomial.constant(0, total))
 
 

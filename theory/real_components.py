@@ -31,9 +31,10 @@ from theory.continuation.sift import conjugate_partners
 from theory.continuation.solutions import SolutionSet
 from theory.continuation.solve import TooManyPathsError, solve
 from theory.lagrange import lagrange_system, singular_equations
+from theory.real_points import some_real_points
 from theory.slopes import Slope, UndecidedError
 from theory.systems import PolynomialSystem
-from theory.zero_sets import Progress, ZeroSet, some_real_points, zero_set
+from theory.zero_sets import Progress, ZeroSet, zero_set
 
 # each with another centre, until two agree; groups of unknowns cope best with multipliers of another size
 STARTS = ("multihomogeneous", "polyhedral", "auto", "multihomogeneous", "polyhedral", "auto")

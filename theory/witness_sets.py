@@ -5,19 +5,17 @@ Moving the slice is all there is to it: it samples the set, tests membership, jo
 Source: A. Sommese, C. Wampler, The Numerical Solution of Systems of Polynomials, 2005, chapters 13 to 15.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
 from theory.continuation.tape import Recorder, Tape
 from theory.continuation.tracker import DEFAULT, REACHED, track
-from theory.polynomials import GaussianRational, Polynomial
-from theory.systems import NetworkEquations, PolynomialSystem
+from theory.slicing import random_slices, slices_through
+from theory.systems import PolynomialSystem
 
 MEMBER = 1e-6
 """Two ends of paths are one point where they differ by less than this, relative to 1 + their size."""
@@ -35,127 +33,12 @@ _AMONG_GENERIC = (
 
 
 @dataclass(frozen=True, eq=False)
-class Combinations:
-    """Sums of a network's equations with exact weights (c, m), as equations a PolynomialSystem can be made of."""
-
-    equations: NetworkEquations
-    weights: tuple[tuple[Fraction, ...], ...]
-
-    @property
-    def network(self) -> Any:
-        return self.equations.network
-
-    @property
-    def kind(self) -> str:
-        return "combinations"
-
-    @property
-    def inputs(self) -> np.ndarray:
-        return self.equations.inputs
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return self.equations.names
-
-    @property
-    def n_equations(self) -> int:
-        return len(self.weights)
-
-    @cached_property
-    def _matrix(self) -> np.ndarray:
-        return np.array(self.weights, dtype=np.float64)
-
-    @cached_property
-    def degrees(self) -> tuple[int, ...]:
-        degrees = self.equations.degrees
-        return tuple(max(d for d, w in zip(degrees, row, strict=True) if w) for row in self.weights)
-
-    @property
-    def is_real(self) -> bool:
-        return self.equations.is_real
-
-    def polynomials(self) -> tuple[Polynomial, ...]:
-        return combine(self.equations.polynomials(), self.weights)
-
-    def evaluate(self, points: np.ndarray) -> np.ndarray:
-        return self.equations.evaluate(points) @ self._matrix.T
-
-    def jacobian(self, points: np.ndarray) -> np.ndarray:
-        return self._matrix @ self.equations.jacobian(points)
-
-    def magnitude(self, points: np.ndarray) -> np.ndarray:
-        return self.equations.magnitude(points) @ np.abs(self._matrix).T
-
-    def hessian_contraction(self, point: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        return self.equations.hessian_contraction(point, weights @ self._matrix)
-
-    def residuals(self, values: Sequence[Any], inputs: Any = None, targets: Any = None) -> list[Any]:
-        return list(combine(self.equations.residuals(values, inputs, targets), self.weights))
-
-
-def combine(terms: Sequence[Any], weights: Sequence[Sequence[Fraction]]) -> tuple[Any, ...]:
-    """sum_j weights[i][j] * terms[j] for each i, over any ring."""
-    totals = []
-    for row in weights:
-        used = [term if weight == 1 else term * weight for term, weight in zip(terms, row, strict=True) if weight]
-        totals.append(sum(used[1:], start=used[0]))
-    return tuple(totals)
-
-
-def randomize(system: PolynomialSystem, count: int, rng: np.random.Generator) -> PolynomialSystem:
-    """count generic combinations of the equations: their common zeros are those of the system, and more of dimension
-    n - count at most.
-
-    The equations of highest degree get one combination each, so that no combination has a higher degree than needed.
-    """
-    m = system.n_equations
-    if count == m:
-        return system
-    order = np.argsort(-np.array(system.degrees), kind="stable")
-    weights = [[Fraction(0)] * m for _ in range(count)]
-    for row in range(count):
-        weights[row][order[row]] = Fraction(1)
-        for j in order[count:]:
-            weights[row][j] = Fraction(int(rng.choice([-1, 1]) * rng.integers(200, 1000)), 1000)
-    rows = tuple(map(tuple, weights))
-    if system.network is not None and not system.affine:
-        return PolynomialSystem.from_network(Combinations(system.network, rows))
-    return PolynomialSystem.from_polynomials(combine(system.polynomials, rows), system.names)
-
-
-def random_slices(count: int, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Coefficients of random affine equations a.x + b = 0: (count, n + 1) complex, b last, unit size."""
-    return np.exp(2j * np.pi * rng.random((count, n + 1)))
-
-
-def slices_through(point: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Random affine equations that hold at the point (n,): (count, n + 1)."""
-    slices = random_slices(count, len(point), rng)
-    slices[:, -1] = -slices[:, :-1] @ point
-    return slices
-
-
-def with_slices(system: PolynomialSystem, slices: np.ndarray) -> PolynomialSystem:
-    """The system with the affine equations (k, n + 1) appended, their doubles taken as exact."""
-    n = system.n_unknowns
-    units = [tuple(int(j == i) for j in range(n)) for i in range(n)] + [(0,) * n]
-    extra = tuple(
-        Polynomial(
-            {e: GaussianRational(Fraction(c.real), Fraction(c.imag)) for e, c in zip(units, row, strict=True) if c}, n
-        )
-        for row in slices
-    )
-    if system.network is not None:
-        return PolynomialSystem.from_network(system.network, system.affine + extra)
-    return PolynomialSystem.from_polynomials(system.polynomials + extra, system.names)
-
-
-@dataclass(frozen=True, eq=False)
 class WitnessSet:
     """Smooth points of zero sets of one dimension k, all those on k generic affine hyperplanes (or some of them).
 
-    square: n - k equations with these points as simple zeros on the slices
-    slices: (k, n + 1); points: (d, n) complex
+    square: as many equations as it has unknowns minus k, with these points as simple zeros on the slices
+    slices: (k, n + 1), in the first n unknowns; any others (of deflated equations) are carried along
+    points: (d, unknowns) complex
     """
 
     square: PolynomialSystem
@@ -166,6 +49,11 @@ class WitnessSet:
     @property
     def dimension(self) -> int:
         return len(self.slices)
+
+    @property
+    def n(self) -> int:
+        """The number of unknowns that the set lies in."""
+        return self.slices.shape[1] - 1
 
     @cached_property
     def _tape(self) -> Tape:
@@ -178,15 +66,15 @@ class WitnessSet:
         sparse = self.square.affine if network is not None else self.square.polynomials
         equations += [recorder.polynomial(p) for p in sparse]
         for _ in range(self.dimension):
-            *factors, constant = recorder.parameters(self.square.n_unknowns + 1)
+            *factors, constant = recorder.parameters(self.n + 1)
             row = constant
-            for factor, unknown in zip(factors, recorder.unknowns, strict=True):
+            for factor, unknown in zip(factors, recorder.unknowns, strict=False):
                 row = row + factor * unknown
             equations.append(row)
         return recorder.tape(equations)
 
     def moved(self, targets: np.ndarray, points: np.ndarray | None = None) -> np.ndarray:
-        """Every point followed to every target slice: targets (t, k, n + 1) -> (t, d, n), NaN where a path was lost."""
+        """Every point followed to every target slice: targets (t, k, n + 1) -> (t, d, unknowns), NaN where lost."""
         points = self.points if points is None else points
         count, d = len(targets), len(points)
         if not self.dimension:
@@ -215,7 +103,8 @@ class WitnessSet:
         is lost; points off the set by less than about 1e-4 are taken for members, so check the equations first.
         """
         if not self.dimension or not len(points):
-            return np.array([bool(np.any(same_point(self.points, point))) for point in points], dtype=bool)
+            known = self.points[:, : self.n]
+            return np.array([bool(np.any(same_point(known, point))) for point in points], dtype=bool)
         targets = []
         for point in points:
             through = slices_through(point, self.dimension, rng)
@@ -223,14 +112,14 @@ class WitnessSet:
             aside[:, -1] = (1 + np.max(np.abs(point))) * np.exp(2j * np.pi * rng.random(self.dimension))
             targets += [through + distance * aside for distance in _APPROACH]
         ends = self.moved(np.array(targets)).reshape(len(points), len(_APPROACH), len(self.points), -1)
-        distances = np.max(np.abs(ends - points[:, None, None, :]), axis=-1)  # (p, 2, d)
+        distances = np.max(np.abs(ends[..., : self.n] - points[:, None, None, :]), axis=-1)  # (p, 2, d)
         far, near = np.where(np.isfinite(distances), distances, np.inf).min(axis=2).T
         near, far = (d / (1 + np.max(np.abs(points), axis=1)) for d in (near, far))
         return (near < MEMBER) | ((near < 0.3 * far) & (near < 0.1))
 
     def loop(self, rng: np.random.Generator) -> np.ndarray:
-        """Where the points come back to after one loop of slices: (d, n), NaN where a path was lost."""
-        away = random_slices(self.dimension, self.square.n_unknowns, rng)
+        """Where the points come back to after one loop of slices: (d, unknowns), NaN where a path was lost."""
+        away = random_slices(self.dimension, self.n, rng)
         there = self.moved(away[None])[0]
         turned = self.slices * np.exp(2j * np.pi * rng.random((self.dimension, 1)))  # the same slices, another way back
         usable = np.isfinite(there).all(axis=1)
@@ -250,12 +139,11 @@ class WitnessSet:
         They sum to 0 over a set of points exactly where it is a union of whole components; scaled so that rounding is
         about 1e-12.
         """
-        n = self.square.n_unknowns
         shift = np.zeros_like(self.slices)
         shift[0, -1] = np.exp(2j * np.pi * rng.random())
         ends = self.moved(np.array([self.slices + shift, self.slices - shift]))
-        direction = np.exp(2j * np.pi * rng.random(n))
-        values = np.concatenate([self.points[None], ends]) @ direction  # (3, d)
+        direction = np.exp(2j * np.pi * rng.random(self.n))
+        values = np.concatenate([self.points[None], ends])[..., : self.n] @ direction  # (3, d)
         return (values[1] + values[2] - 2 * values[0]) / np.nanmax(np.abs(values), initial=1.0)
 
 
@@ -266,12 +154,18 @@ def same_point(points: np.ndarray, point: np.ndarray) -> np.ndarray:
 
 
 def irreducible_components(
-    witness: WitnessSet, rng: np.random.Generator, loops: int = 40, tolerance: float = 1e-8
+    witness: WitnessSet,
+    rng: np.random.Generator,
+    loops: int = 40,
+    tolerance: float = 1e-8,
+    on_set: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> list[tuple[WitnessSet, float | None]]:
     """The witness set of each irreducible component, with the residual of its trace test (None: points need none).
 
     Loops of slices join points of one component, and find those that are missing; as soon as the traces of every group
     sum to 0 all groups are complete. A component whose residual stays above the tolerance is not: too few loops.
+    on_set: tells which of some points (p, unknowns) lie on the set, where the square equations have other zeros, too;
+        paths that end there have jumped
     """
     if witness.dimension == 0:
         return [(witness.with_points(point[None]), None) for point in witness.points]
@@ -281,7 +175,11 @@ def irreducible_components(
         groups = np.unique(label)
         if all(abs(np.sum(traces[label == g])) < tolerance for g in groups):
             break
-        label, new = _joined(label, witness.points, witness.loop(rng))
+        ends = witness.loop(rng)
+        known = np.isfinite(ends).all(axis=1)
+        if on_set is not None and known.any():
+            ends[np.flatnonzero(known)[~on_set(ends[known])]] = np.nan
+        label, new = _joined(label, witness.points, ends, witness.n)
         if len(new):
             witness = witness.with_points(np.vstack([witness.points, new]))
             traces = _finite_traces(witness, rng)
@@ -315,13 +213,16 @@ def _finite_traces(witness: WitnessSet, rng: np.random.Generator) -> np.ndarray:
     return next((t for t in attempts if np.isfinite(t).all()), np.full(len(witness.points), np.nan))
 
 
-def _joined(label: np.ndarray, points: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Labels after each point was joined with the one that its loop ended in; points not known before come last."""
+def _joined(label: np.ndarray, points: np.ndarray, ends: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Labels after each point was joined with the one that its loop ended in; points not known before come last.
+
+    Points are compared by their first n coordinates.
+    """
     label, new = label.copy(), np.zeros((0, points.shape[1]), dtype=complex)
     for k, end in enumerate(ends):
         if not np.isfinite(end).all():
             continue
-        hits = np.flatnonzero(same_point(np.vstack([points, new]), end))
+        hits = np.flatnonzero(same_point(np.vstack([points, new])[:, :n], end[:n]))
         if not len(hits):
             new, label, hits = np.vstack([new, end]), np.append(label, label.max() + 1), np.array([len(label)])
         label[label == label[hits[0]]] = label[k]

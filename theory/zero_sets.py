@@ -16,16 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from theory.arguments import check_count, check_seed
+from theory.continuation.isolation import local_multiplicity
 from theory.continuation.sift import relative_residual
 from theory.continuation.solve import TooManyPathsError, UnderdeterminedError, solve
+from theory.deflation import deflate
+from theory.real_points import real_points
+from theory.slicing import random_slices, randomize, with_slices
 from theory.systems import PolynomialSystem, check_system
-from theory.witness_sets import (
-    WitnessSet,
-    irreducible_components,
-    random_slices,
-    randomize,
-    with_slices,
-)
+from theory.witness_sets import WitnessSet, irreducible_components
 
 if TYPE_CHECKING:
     from theory import real_components
@@ -39,6 +37,8 @@ FAR_OUT = 1e12  # a coordinate so large belongs to an end at infinity
 ROUNDED_TO_ZERO = 1e-12  # relative singular value of the Jacobian below which a Newton step is rounding
 SMALLEST_UNIT = 1e-2  # of an unknown near 0
 STAYS = 1e-3  # relative length of the Newton step at a point that counts as a zero
+TRACE = 1e-8  # residual of a trace test that was passed
+MOST_TRIED = 4  # points of a component whose multiplicity is computed
 SINGULAR_RADIUS = 1e-4  # relative distance within which singular ends are one point
 
 Progress = Callable[[int, int, str], None]
@@ -49,10 +49,10 @@ class Component:
     """One irreducible component, as its witness points on generic hyperplanes.
 
     dimension, degree: of the component as a set; degree = the number of witness points
-    multiplicity: 1 where the equations have full rank along it
+    multiplicity: of the equations along it, 1 where they have full rank
     points: (degree, n) complex, generic points of the component
     trace_residual: of the test that no point is missing; None for points, which need none, and where it cannot be run
-        (multiplicity above 1), so that such a piece may still be a union of components
+        (the equations could not be deflated), so that such a piece may be a union of components
     """
 
     dimension: int
@@ -62,13 +62,19 @@ class Component:
     trace_residual: float | None
     _witness: WitnessSet
     _seed: int
+    _regular: bool = True
+
+    @property
+    def is_split(self) -> bool:
+        """Whether this is known to be one irreducible component: a point, or the trace test was run and passed."""
+        return not self.dimension or (self.trace_residual is not None and self.trace_residual < TRACE)
 
     def contains(self, point: Sequence[Any] | np.ndarray) -> bool:
         """Whether the point (n,) lies on the component: slices moved through it lead a witness point there.
 
-        Raises ValueError for pieces of multiplicity above 1, whose witness points cannot be followed.
+        Raises ValueError for multiple pieces that could not be deflated: their witness points cannot be followed.
         """
-        self._require_reduced("contains")
+        self._require_regular("contains")
         target = _one_point(point, self.points.shape[1])
         rng = np.random.default_rng([self._seed, 1])
         return bool(self._witness.contains(target[None], rng)[0])
@@ -76,25 +82,28 @@ class Component:
     def sample(self, n: int, seed: int = 0) -> np.ndarray:
         """n complex points of the component (n, unknowns), on random hyperplanes.
 
-        Raises ValueError for a negative n, and for pieces of multiplicity above 1.
+        Raises ValueError for a negative n, and for multiple pieces that could not be deflated.
         """
         n = _count(n)
-        self._require_reduced("sample")
+        self._require_regular("sample")
         rng = np.random.default_rng([self._seed, seed])
         found: list[np.ndarray] = []
         for _ in range(10 if n else 0):
             sets = math.ceil((n - len(found)) / self.degree)
             targets = np.array([random_slices(self.dimension, self.points.shape[1], rng) for _ in range(sets)])
-            ends = self._witness.moved(targets).reshape(-1, self.points.shape[1])
+            ends = self._witness.moved(targets)[..., : self.points.shape[1]].reshape(-1, self.points.shape[1])
             found += list(ends[np.isfinite(ends).all(axis=1)])
             if len(found) >= n or not self.dimension:
                 break
         picked = [found[k % len(found)] for k in range(n)]
         return np.array(picked, dtype=complex).reshape(n, self.points.shape[1])
 
-    def _require_reduced(self, what: str) -> None:
-        if self.multiplicity > 1:
-            raise ValueError(f"{what} needs a component of multiplicity 1, this one has {self.multiplicity}")
+    def _require_regular(self, what: str) -> None:
+        if self.dimension and not self._regular:
+            raise ValueError(
+                f"{what} needs a component whose points can be followed; the equations have multiplicity "
+                f"{self.multiplicity} along this one and could not be deflated"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,11 +155,11 @@ class ZeroSet:
             raise ValueError(f"the zero set is empty and cannot be sampled: {self.reason}")
         if real:
             return real_points(self.system, n, np.random.default_rng([self.seed, seed, 2]))
-        reduced = [c for c in self.components if c.multiplicity == 1]
-        if not reduced:
+        regular = [c for c in self.components if c._regular or not c.dimension]
+        if not regular:
             return self.points[np.arange(n) % len(self.points)]
-        counts = [len(range(k, n, len(reduced))) for k in range(len(reduced))]
-        return np.vstack([c.sample(count, seed) for c, count in zip(reduced, counts, strict=True)])
+        counts = [len(range(k, n, len(regular))) for k in range(len(regular))]
+        return np.vstack([c.sample(count, seed) for c, count in zip(regular, counts, strict=True)])
 
     def real_components(
         self, max_paths: int | None = None, progress: Progress | None = None
@@ -228,19 +237,57 @@ def _components(
     suspects = np.flatnonzero(~full_rank | (counts > 1))
     on_larger = np.zeros(len(points), dtype=bool)
     for component in larger:
-        if component.multiplicity == 1 and len(suspects):
+        if component._regular and len(suspects):
             on_larger[suspects] |= component._witness.contains(points[suspects], rng)
     kept = ~on_larger & _stays(system, slices, points)
     points, counts = points[kept], counts[kept]
     components: list[Component] = []
     for count in sorted(set(counts.tolist())):
-        witness = WitnessSet(square, slices, points[counts == count])
-        parts: list[tuple[WitnessSet, float | None]] = [(witness, None)]
-        if count == 1:
-            parts = irreducible_components(witness, rng)
-        for part, residual in parts:
-            components.append(Component(k, len(part.points), count, part.points, residual, part, seed))
+        here = points[counts == count]
+        pieces = [(WitnessSet(square, slices, here), True)]
+        if count > 1:
+            pieces = _regular_pieces(system, square, slices, here, rng, seed)
+        for witness, regular in pieces:
+            parts: list[tuple[WitnessSet, float | None]] = [(witness, None)]
+            if regular or not k:
+                parts = irreducible_components(witness, rng, on_set=lambda ends: _solve_all(system, ends))
+            for part, residual in parts:
+                own = part.points[:, : system.n_unknowns]
+                multiplicity = _multiplicity(system, slices, own, count)
+                components.append(Component(k, len(own), multiplicity, own, residual, part, seed, regular))
     return components
+
+
+def _regular_pieces(
+    system: PolynomialSystem,
+    square: PolynomialSystem,
+    slices: np.ndarray,
+    points: np.ndarray,
+    rng: np.random.Generator,
+    seed: int,
+) -> list[tuple[WitnessSet, bool]]:
+    """Witness sets of deflated equations for multiple points (p, n), and True; those that resist as they are, False."""
+    deflated = deflate(system, slices, points, seed)
+    rest = np.setdiff1d(np.arange(len(points)), [row for part in deflated for row in part.rows])
+    pieces = [(WitnessSet(part.square(len(slices), rng), slices, part.points), True) for part in deflated]
+    return pieces + ([(WitnessSet(square, slices, points[rest]), False)] if len(rest) else [])
+
+
+def _solve_all(system: PolynomialSystem, points: np.ndarray) -> np.ndarray:
+    """Which points (p, unknowns or more) are zeros of all equations: (p,)."""
+    return relative_residual(system, points[:, : system.n_unknowns]) < VANISHES_AT_SINGULAR
+
+
+def _multiplicity(system: PolynomialSystem, slices: np.ndarray, points: np.ndarray, count: int) -> int:
+    """The multiplicity of all equations along a component: of the first of its points (d, n) where that is clear.
+
+    At most the count of paths of their combinations, which is taken where no point is clear.
+    """
+    if count == 1:
+        return 1
+    sliced = with_slices(system, slices)
+    sizes = (local_multiplicity(sliced, point, count) for point in points[:MOST_TRIED])
+    return next((size for size in sizes if size), count)
 
 
 def _polished(system: PolynomialSystem, slices: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -326,31 +373,3 @@ def _one_point(point: Any, n: int) -> np.ndarray:
     if target.shape != (n,) or not np.isfinite(target).all():
         raise ValueError(f"a point must have shape ({n},) and finite entries, got shape {target.shape}")
     return target
-
-
-def real_points(system: PolynomialSystem, n: int, rng: np.random.Generator) -> np.ndarray:
-    """n real zeros (n, unknowns), see `some_real_points`. Raises ValueError where so many were not found."""
-    found = some_real_points(system, n, rng)
-    if len(found) < n:
-        raise ValueError(
-            f"only {len(found)} of {n} real points were found: the real zero set may be empty or very small"
-        )
-    return found
-
-
-def some_real_points(system: PolynomialSystem, n: int, rng: np.random.Generator) -> np.ndarray:
-    """At most n real zeros by Gauss-Newton from random real starts of growing spread: (n or fewer, unknowns)."""
-    if not system.is_real:
-        raise ValueError("real points need a system with real coefficients, this one has complex ones")
-    found = np.zeros((0, system.n_unknowns))
-    for spread in (1.0, 2.0, 0.5, 4.0, 1.0, 2.0, 8.0):
-        w = spread * rng.standard_normal((max(4 * n, 128), system.n_unknowns))
-        for _ in range(60):
-            values, jacobian = system.evaluate(w), system.jacobian(w)
-            step = np.einsum("pnm,pm->pn", np.linalg.pinv(jacobian, rcond=1e-10), values)
-            size = np.linalg.norm(step, axis=1, keepdims=True)
-            w = w - step / np.maximum(1.0, size / (1 + np.linalg.norm(w, axis=1, keepdims=True)))
-        found = np.vstack([found, w[relative_residual(system, w) < 1e-12]])
-        if len(found) >= n:
-            break
-    return found[:n]

@@ -75,6 +75,21 @@ KNOWN = {  # name: system, [(dimension, degree, multiplicity), ...]
         PolynomialSystem([x**2 * (x - 1), x**2 * y, x**2 * z], [x, y, z]),
         [(2, 1, 2), (0, 1, 1)],
     ),
+    "doubled circle and line": (PolynomialSystem([(x**2 + y**2 - 1) ** 2 * (x - 3)], [x, y]), [(1, 1, 1), (1, 2, 2)]),
+    "two doubled circles": (
+        PolynomialSystem([(x**2 + y**2 - 1) ** 2 * ((x - 4) ** 2 + y**2 - 1) ** 2], [x, y]),
+        [(1, 2, 2), (1, 2, 2)],
+    ),
+    "doubled twisted cubic": (PolynomialSystem([(x**2 - y) ** 2, x**3 - z], [x, y, z]), [(1, 3, 2)]),
+    "twisted cubic by the square of its ideal": (
+        PolynomialSystem([(x**2 - y) ** 2, (x**2 - y) * (x**3 - z), (x**3 - z) ** 2], [x, y, z]),
+        [(1, 3, 3)],  # 1, x and y are a basis of the functions on the square of the ideal (x, y)
+    ),
+    "a doubled cusp and two lines": (
+        PolynomialSystem([x**2 + y**2 - z**3, z * x**2], [x, y, z]),
+        [(1, 1, 1), (1, 1, 1), (1, 3, 2)],
+    ),
+    "two multiple points": (PolynomialSystem([x**2 * (x - 1) ** 3], [x]), [(0, 1, 2), (0, 1, 3)]),
     "A B = I": (linear_network(), [(4, 8, 1)]),
     "circle and line": (PolynomialSystem([x**2 + y**2 - 1, x - y], [x, y]), [(0, 1, 1), (0, 1, 1)]),
     "overdetermined": (PolynomialSystem([x**2 - 1, y**2 - 1, x * y - 1], [x, y]), [(0, 1, 1), (0, 1, 1)]),
@@ -87,9 +102,36 @@ def test_components_of_known_sets(system, pieces):
     assert sorted((c.dimension, c.degree, c.multiplicity) for c in found.components) == sorted(pieces)
     assert found.dimension == max(d for d, _, _ in pieces)
     assert found.degree == sum(degree for d, degree, _ in pieces if d == found.dimension)
-    assert all(c.trace_residual < 1e-8 for c in found.components if c.multiplicity == 1 and c.dimension)
-    assert all(c.trace_residual is None for c in found.components if c.multiplicity > 1 or not c.dimension)
+    assert all(c.trace_residual < 1e-8 for c in found.components if c.dimension)
+    assert all(c.trace_residual is None for c in found.components if not c.dimension)
+    assert all(c.is_split for c in found.components)
     assert relative_residual(system, found.points).max() < 1e-9
+
+
+MULTIPLE = [name for name, (_, pieces) in KNOWN.items() if any(m > 1 and d for d, _, m in pieces)]
+
+
+@pytest.mark.parametrize("name", MULTIPLE)
+def test_multiple_components_are_sampled_and_know_their_points(name):
+    system = KNOWN[name][0]
+    found = zero_set(system, seed=2)
+    for component in found.components:
+        others = [c for c in found.components if c is not component]
+        for point in component.sample(3, seed=4):
+            assert relative_residual(system, point[None])[0] < 1e-12
+            assert component.contains(point)
+            assert not any(other.contains(point) for other in others)
+        assert not component.contains(np.full(system.n_unknowns, 0.37))
+
+
+def test_a_network_with_multiple_zero_error_weights():
+    """v (w x)^2 = 0: w = 0 twice, v = 0 once; whatever the data."""
+    network = th.PolynomialNetwork((1, 1, 1), th.monomial(2), bias=False)
+    found = th.zero_set(network.interpolation_system([[2]], [0]), seed=0)
+    assert sorted((c.dimension, c.degree, c.multiplicity) for c in found.components) == [(1, 1, 1), (1, 1, 2)]
+    double = next(c for c in found.components if c.multiplicity == 2)
+    assert double.contains([0, 3])
+    assert not double.contains([1, 0])
 
 
 @pytest.mark.parametrize(

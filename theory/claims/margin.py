@@ -20,8 +20,8 @@ from theory.claims.zero_set_dimension import CUBIC
 from theory.continuation.certify import prove_manifold
 from theory.continuation.solve import solve
 from theory.networks import PolynomialNetwork
+from theory.real_points import real_points
 from theory.systems import PolynomialSystem
-from theory.zero_sets import real_points
 
 ID = "margin"
 STATEMENT = (

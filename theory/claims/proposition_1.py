@@ -24,8 +24,9 @@ from theory.claims.zero_set_dimension import CUBIC, SQUARE, rational_data
 from theory.critical_points import classify
 from theory.local_geometry import ZERO_RESIDUAL, degeneracy
 from theory.networks import PolynomialNetwork
+from theory.real_points import real_points
 from theory.systems import PolynomialSystem
-from theory.zero_sets import Component, real_points, zero_set
+from theory.zero_sets import Component, zero_set
 
 ID = "proposition-1"
 STATEMENT = (
