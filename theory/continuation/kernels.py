@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from theory.continuation.tape import Tape
-from theory.continuation.vectors import LANES, at, less, load, maximum, splat, store
+from theory.continuation.vectors import LANES, at, less, like, load, maximum, peek, splat, store, swap
 from theory.jit import njit
 
 ALLOCATING: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
@@ -32,7 +32,7 @@ _PIVOT_THRESHOLD = 0.04  # keep the diagonal pivot down to a fifth of the larges
 def evaluate(memory: np.ndarray, tape: Tape, first: int, last: int) -> None:
     """Instructions first..last-1 at the inputs already in their memory."""
     for o in range(first, last):
-        re, im = splat(0.0), splat(0.0)
+        re, im = like(memory, 0.0), like(memory, 0.0)
         for q in range(at(tape.pointers, 3 * o), at(tape.pointers, 3 * o + 3)):
             c, a = splat(at(tape.real_coefficients, q)), at(tape.real_ids, q) * WIDTH
             re, im = re + c * load(memory, a), im + c * load(memory, a + LANES)
@@ -55,7 +55,7 @@ def evaluate(memory: np.ndarray, tape: Tape, first: int, last: int) -> None:
 def evaluate_first_order(memory: np.ndarray, stride: int, tape: Tape) -> None:
     """First Taylor coefficients of the equations' instructions, from those of the inputs."""
     for o in range(tape.n_value_instructions):
-        re, im = splat(0.0), splat(0.0)
+        re, im = like(memory, 0.0), like(memory, 0.0)
         for q in range(at(tape.pointers, 3 * o), at(tape.pointers, 3 * o + 3)):
             c, a = splat(at(tape.real_coefficients, q)), stride + at(tape.real_ids, q) * WIDTH
             re, im = re + c * load(memory, a), im + c * load(memory, a + LANES)
@@ -86,7 +86,8 @@ def evaluate_two_orders(memory: np.ndarray, stride: int, tape: Tape, order: int)
     """
     top = order * stride
     for o in range(tape.n_value_instructions):
-        re, im, re1, im1 = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
+        re, im = like(memory, 0.0), like(memory, 0.0)
+        re1, im1 = re, im
         for q in range(at(tape.pointers, 3 * o), at(tape.pointers, 3 * o + 3)):
             c, a = splat(at(tape.real_coefficients, q)), top + at(tape.real_ids, q) * WIDTH
             re, im = re + c * load(memory, a), im + c * load(memory, a + LANES)
@@ -155,8 +156,8 @@ def swap_rows(memory: np.ndarray, matrix: int, n: int, lane: int, i: int, j: int
     """Exchange rows i and j of one lane's matrix."""
     for k in range(n):
         a, b = matrix + (i * n + k) * WIDTH + lane, matrix + (j * n + k) * WIDTH + lane
-        memory[a], memory[b] = memory[b], memory[a]
-        memory[a + LANES], memory[b + LANES] = memory[b + LANES], memory[a + LANES]
+        swap(memory, a, b)
+        swap(memory, a + LANES, b + LANES)
 
 
 @njit(**JIT)
@@ -165,7 +166,7 @@ def choose_pivots(memory: np.ndarray, matrix: int, n: int, k: int, swaps: np.nda
     d = matrix + (k * n + k) * WIDTH
     x, y = load(memory, d), load(memory, d + LANES)
     here = x * x + y * y
-    largest = splat(0.0)
+    largest = like(memory, 0.0)
     for i in range(k + 1, n):
         a = matrix + (i * n + k) * WIDTH
         x, y = load(memory, a), load(memory, a + LANES)
@@ -178,8 +179,8 @@ def choose_pivots(memory: np.ndarray, matrix: int, n: int, k: int, swaps: np.nda
             if (mask >> lane) & 1:
                 best, row = -1.0, k
                 for i in range(k + 1, n):
-                    if memory[sizes + i * LANES + lane] > best:
-                        best, row = memory[sizes + i * LANES + lane], i
+                    if peek(memory, sizes + i * LANES + lane) > best:
+                        best, row = peek(memory, sizes + i * LANES + lane), i
                 q = swaps[0]
                 swaps[1 + 3 * q], swaps[2 + 3 * q], swaps[3 + 3 * q] = lane, k, row
                 swaps[0] = q + 1
@@ -218,8 +219,8 @@ def substitute(memory: np.ndarray, matrix: int, n: int, swaps: np.ndarray, vecto
     for q in range(swaps[0]):
         a = vector + swaps[2 + 3 * q] * WIDTH + swaps[1 + 3 * q]
         b = vector + swaps[3 + 3 * q] * WIDTH + swaps[1 + 3 * q]
-        memory[a], memory[b] = memory[b], memory[a]
-        memory[a + LANES], memory[b + LANES] = memory[b + LANES], memory[a + LANES]
+        swap(memory, a, b)
+        swap(memory, a + LANES, b + LANES)
     for i in range(1, n):
         subtract_row(memory, matrix + i * n * WIDTH, vector, i, 0, i)
     for i in range(n - 1, -1, -1):

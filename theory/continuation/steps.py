@@ -4,12 +4,9 @@ Every path has its own patch (conj(x_ref) . x = 1 in each group of coordinates),
 fixed patch slow paths to infinity meet its pole and may come back as false finite ends.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 from theory.continuation.kernels import (
-    ALLOCATING,
     INLINE,
     WIDTH,
     decay,
@@ -21,127 +18,23 @@ from theory.continuation.kernels import (
     substitute,
 )
 from theory.continuation.tape import Tape
-from theory.continuation.vectors import LANES, blend, less, load, maximum, splat, store
+from theory.continuation.vectors import LANES, blend, less, like, load, maximum, move, rounded, splat, store
+from theory.continuation.workspace import (
+    LOGARITHMIC,
+    MOVED,
+    NEAREST,
+    NORM,
+    PHASE,
+    POLE,
+    STEP,
+    THIRD,
+    TRACKING,
+    TRIAL_U,
+    Workspace,
+)
 from theory.jit import njit
 
-STARTING, TRACKING, POLISHING, REPATCHED = 0, 1, 2, 3  # phases of a lane
-
-
-U, TRIAL_U, STEP, NEWTON, POLE, NEAREST, THIRD = range(7)
-FIRST, SECOND, NORM, MOVED, DONE, REJECTED, OUTWARD, GROUPS = range(7, 15)
-"""Rows of `state`: u accepted and tried; step size; Newton's quadratic constant; distance of the nearest pole at the
-last step and at this one; size of the third Taylor coefficient; both Newton updates, relative; squared norms of the
-point and of the update; accepted and rejected steps; |x_0| / |x| where x_0 goes to 0 like a power of u, 1 where it
-stands still, else 2. STEP, POLE, NEAREST and THIRD are by log u in logarithmic lanes. From GROUPS on six rows a
-group: where the slope of log|x_0| was taken last, |x_0| / |x| there, and the slope; where slope and valuation agreed
-last, |x_0| / |x| there, and the valuation."""
-
-PATH, PHASE, POLISHED, LOGARITHMIC = range(4)
-"""Rows of `ids`: number of the path (-1: empty lane), phase, cycles spent polishing, 1 where steps are by log u."""
-
-_LINE = 8  # doubles in a line of the processor's cache; memory starts with one, so that no register straddles two
 _BRANCH = 2.5  # times u: a pole nearer than that is taken for a branch point at u = 0
-
-
-class Workspace(NamedTuple):
-    """What one thread needs; the integers are offsets into `memory` (registers come first, at 0)."""
-
-    memory: np.ndarray
-    state: np.ndarray  # (15 + 6 groups, LANES)
-    ids: np.ndarray  # (4, LANES)
-    swaps: np.ndarray
-    stride: int  # from one Taylor order of the registers to the next
-    matrix: int
-    sizes: int
-    point: int  # last accepted
-    trial: int  # predicted, then corrected
-    step: int
-    series: int  # Taylor coefficients 0..3 at the last accepted point, by -u or -log u
-    base: int  # parameters at u = 0
-    slope: int  # parameters at u = 1 minus those at u = 0; or the rates, where the parameters decay
-    patch: int
-    decays: bool  # parameters are base * exp(-rate u) instead of base + slope * u
-
-
-@njit(**ALLOCATING)
-def make_workspace(tape: Tape, decays: bool) -> Workspace:
-    """Memory for one thread, all lanes empty."""
-    n, m = tape.n_coordinates, tape.n_parameters
-    stride = tape.n_registers * WIDTH
-    vector = n * WIDTH
-    matrix = 4 * stride
-    sizes = matrix + n * vector
-    point = sizes + vector
-    base = point + 8 * vector
-    memory = np.zeros(base + 2 * m * WIDTH + _LINE)
-    memory = memory[-(memory.ctypes.data // 8) % _LINE :]
-    for lane in range(LANES):
-        memory[(tape.n_inputs - 1) * WIDTH + lane] = 1.0
-    return Workspace(
-        memory=memory,
-        state=np.ones((GROUPS + 6 * tape.n_groups, LANES)),
-        ids=np.full((4, LANES), -1),
-        swaps=np.zeros(3 * n * LANES + 1, np.int64),
-        stride=stride,
-        matrix=matrix,
-        sizes=sizes,
-        point=point,
-        trial=point + vector,
-        step=point + 2 * vector,
-        patch=point + 3 * vector,
-        series=point + 4 * vector,
-        base=base,
-        slope=base + m * WIDTH,
-        decays=decays,
-    )
-
-
-@njit(**INLINE)
-def renew_patch(work: Workspace, tape: Tape, lane: int) -> None:
-    """Scale each group of the lane's point to length 1 and take the point itself as reference."""
-    memory, point, patch = work.memory, work.point + lane, work.patch + lane
-    for g in range(tape.n_groups):
-        total = 0.0
-        for i in range(tape.n_coordinates):
-            if tape.group[i] == g:
-                total += memory[point + i * WIDTH] ** 2 + memory[point + i * WIDTH + LANES] ** 2
-        scale = 1.0 / np.sqrt(total)
-        for i in range(tape.n_coordinates):
-            if tape.group[i] == g:
-                a, b = point + i * WIDTH, patch + i * WIDTH
-                memory[a] *= scale
-                memory[a + LANES] *= scale
-                memory[b], memory[b + LANES] = memory[a], -memory[a + LANES]
-
-
-@njit(**INLINE)
-def fill_lane(
-    work: Workspace, tape: Tape, lane: int, start: np.ndarray, first: np.ndarray, last: np.ndarray, path: int
-) -> None:
-    """Put a path at its start point: start (n,), first and last (parameters,) complex; first: rates if decaying."""
-    memory, state = work.memory, work.state
-    for i in range(tape.n_coordinates):
-        a = work.point + i * WIDTH + lane
-        memory[a], memory[a + LANES] = start[i].real, start[i].imag
-    renew_patch(work, tape, lane)
-    for i in range(tape.n_coordinates):
-        a, b = work.point + i * WIDTH + lane, work.trial + i * WIDTH + lane
-        memory[b], memory[b + LANES] = memory[a], memory[a + LANES]
-    for k in range(tape.n_parameters):
-        a, b = work.base + k * WIDTH + lane, work.slope + k * WIDTH + lane
-        memory[a], memory[a + LANES] = last[k].real, last[k].imag
-        if work.decays:
-            memory[b], memory[b + LANES] = first[k].real, first[k].real
-        else:
-            memory[b], memory[b + LANES] = first[k].real - last[k].real, first[k].imag - last[k].imag
-    work.ids[PATH, lane], work.ids[PHASE, lane], work.ids[POLISHED, lane] = path, STARTING, 0
-    state[U, lane], state[TRIAL_U, lane], state[STEP, lane], state[NEWTON, lane] = 1.0, 1.0, 0.0, 1.0
-    state[DONE, lane], state[REJECTED, lane], state[OUTWARD, lane] = 0.0, 0.0, 1.0
-    work.ids[LOGARITHMIC, lane] = 0
-    for g in range(tape.n_groups):
-        row = GROUPS + 6 * g
-        state[row, lane], state[row + 1, lane], state[row + 2, lane] = 0.01, 1e300, 0.0
-        state[row + 3, lane], state[row + 4, lane], state[row + 5, lane] = 1.0, 0.0, 1.0
 
 
 @njit(**INLINE)
@@ -150,7 +43,7 @@ def set_parameters(work: Workspace, tape: Tape) -> None:
     n, memory, u = tape.n_coordinates, work.memory, load(work.state, TRIAL_U * LANES)
     if work.decays:
         for k in range(tape.n_parameters):
-            faded = decay(u * load(memory, work.slope + k * WIDTH))
+            faded = decay(u * rounded(load(memory, work.slope + k * WIDTH)))
             for a in (k * WIDTH, k * WIDTH + LANES):
                 store(memory, n * WIDTH + a, load(memory, work.base + a) * faded)
     else:
@@ -187,7 +80,7 @@ def newton_step(work: Workspace, tape: Tape) -> None:
         store(memory, b, load(memory, a))
         store(memory, b + LANES, load(memory, a + LANES))
     for g in range(tape.n_groups):
-        re, im = splat(-1.0), splat(0.0)
+        re, im = like(memory, -1.0), like(memory, 0.0)
         for i in range(n):
             if tape.group[i] == g:
                 a, b = i * WIDTH, work.matrix + ((rows + g) * n + i) * WIDTH
@@ -201,7 +94,7 @@ def newton_step(work: Workspace, tape: Tape) -> None:
         store(memory, work.step + (rows + g) * WIDTH + LANES, im)
     factor(memory, work.matrix, n, work.swaps, work.sizes)
     substitute(memory, work.matrix, n, work.swaps, work.step)
-    norm, moved = splat(0.0), splat(0.0)
+    norm, moved = like(memory, 0.0), like(memory, 0.0)
     for i in range(n):
         a, b = work.trial + i * WIDTH, work.step + i * WIDTH
         s, t = load(memory, b), load(memory, b + LANES)
@@ -249,7 +142,7 @@ def measure_series(work: Workspace, tape: Tape) -> None:
     """Rows NEAREST and THIRD: ratios of Taylor coefficients estimate the nearest pole (Fabry), the third the error."""
     n, memory = tape.n_coordinates, work.memory
     norm = load(work.state, NORM * LANES)
-    inverse_pole, third = splat(1e-60), splat(0.0)
+    inverse_pole, third = like(memory, 1e-60), like(memory, 0.0)
     for i in range(n):
         a, b = work.series + (2 * n + i) * WIDTH, work.series + (3 * n + i) * WIDTH
         x, y, s, t = load(memory, a), load(memory, a + LANES), load(memory, b), load(memory, b + LANES)
@@ -315,4 +208,5 @@ def predict(work: Workspace, tape: Tape) -> None:
         if work.ids[PHASE, lane] != TRACKING:
             for i in range(n):
                 a, b = work.point + i * WIDTH + lane, work.trial + i * WIDTH + lane
-                memory[b], memory[b + LANES] = memory[a], memory[a + LANES]
+                move(memory, a, b)
+                move(memory, a + LANES, b + LANES)
