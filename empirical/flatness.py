@@ -16,15 +16,18 @@ import torch
 from torch import nn
 
 from empirical.data import Data
+from empirical.directions import normalised
+from empirical.evaluation import evaluate, one_thread, placed, reestimate_batchnorm
 from empirical.measure import AFFINE, set_weights, weight_vector
-from empirical.train import evaluate, one_thread, reestimate_batchnorm
 from theory.arguments import check_count, check_seed
 
 Quantity = Literal["loss", "error"]
+Scaling = Literal["raw", "filter"]
+Statistics = Literal["estimated", "kept"]
 _CHUNK = 100  # images whose statistics are estimated together: a batch of training, and what a CPU's cache holds
 
 
-def directions(model: nn.Module, n: int, seed: int, scaling: Literal["raw", "filter"] = "raw") -> np.ndarray:
+def directions(model: nn.Module, n: int, seed: int, scaling: Scaling = "raw") -> np.ndarray:
     """n random directions (n, K) in the order of `weight_vector`.
 
     scaling: "raw": N(0, 1) over all weights and biases, normalised to length 1; "filter": N(0, 1), the part of each
@@ -35,21 +38,16 @@ def directions(model: nn.Module, n: int, seed: int, scaling: Literal["raw", "fil
     """
     if scaling not in ("raw", "filter"):
         raise ValueError(f'unknown scaling {scaling!r}: choose "raw" or "filter"')
-    size = len(weight_vector(model))
-    drawn = np.random.default_rng(check_seed(seed)).standard_normal((check_count(n, "n"), size))
+    rng, size = np.random.default_rng(check_seed(seed)), len(weight_vector(model))
+    drawn = rng.standard_normal((check_count(n, "n"), size), dtype=np.float32)
     if scaling == "raw":
-        return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
-    affine = {id(layer.weight) for layer in model.modules() if isinstance(layer, AFFINE)}
-    start = 0
-    for parameter in model.parameters():
-        part = slice(start, start := start + parameter.numel())
-        if id(parameter) not in affine:
-            drawn[:, part] = 0.0
-            continue
-        filters = parameter.detach().cpu().double().flatten(1).numpy()  # (units, weights of a unit)
-        some = drawn[:, part].reshape(n, *filters.shape)
-        some *= np.linalg.norm(filters, axis=1)[:, None] / np.linalg.norm(some, axis=2, keepdims=True)
-    return drawn.astype(np.float32)
+        return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+    shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
+    for row in drawn:
+        parts = torch.from_numpy(row).split([shape.numel() for shape in shapes.values()])
+        step = {name: part.view(shapes[name]) for name, part in zip(shapes, parts, strict=True)}
+        row[:] = torch.cat([change.flatten() for change in normalised(step, model, "filter").values()]).numpy()
+    return drawn
 
 
 def top_layer(model: nn.Module, data: Data) -> tuple[nn.Module, Data]:
@@ -107,7 +105,7 @@ def radii(
     epsilon: float,
     *,
     quantity: Quantity = "loss",
-    statistics: Literal["estimated", "kept"] = "estimated",
+    statistics: Statistics = "estimated",
     loss: Literal["cross-entropy", "square"] = "cross-entropy",
     tolerance: float = 0.01,
     start: float = 1.0,
@@ -122,11 +120,8 @@ def radii(
         raise ValueError(f'unknown quantity {quantity!r}: choose "loss" or "error"')
     if statistics not in ("estimated", "kept"):
         raise ValueError(f'unknown statistics {statistics!r}: choose "estimated" or "kept"')
-    moved, inputs, labels = deepcopy(model).to(device), data.train_inputs.to(device), data.train_labels.to(device)
-    if inputs.ndim == 4:
-        moved.to(memory_format=torch.channels_last)
-        inputs = inputs.to(memory_format=torch.channels_last)
-    origin = weight_vector(model)
+    moved, origin = deepcopy(model).to(device), weight_vector(model)
+    inputs, labels = placed(data.train_inputs, moved, device), data.train_labels.to(device)
 
     def rise(step: np.ndarray, r: float, base: float) -> float:
         set_weights(moved, origin + np.float32(r) * step)

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from empirical.data import Data
-from empirical.train import evaluate, one_thread, reestimate_batchnorm
+from empirical.evaluation import evaluate, one_thread, placed, reestimate_batchnorm
 from theory.parallel import in_processes, processors
 
 _WORTH_PROCESSES = 1e10  # mixtures x images x parameters, as in train
@@ -115,11 +115,7 @@ def _seen(
     """Training loss and error, test loss and error, one row a mixture."""
     model = deepcopy(models[0]).to(device)
     states = [net.to(device).state_dict() for net in map(deepcopy, models)]
-    sets = [data.train_inputs, data.test_inputs]
-    if data.train_inputs.ndim == 4:
-        model.to(memory_format=torch.channels_last)
-        sets = [inputs.to(device, memory_format=torch.channels_last) for inputs in sets]
-    train, test = (inputs.to(device) for inputs in sets)
+    train, test = (placed(inputs, model, device) for inputs in (data.train_inputs, data.test_inputs))
     train_labels, test_labels = data.train_labels.to(device), data.test_labels.to(device)
     found = []
     with one_thread():

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 EXPERIMENTS = {
     "zero-set-dimension": "nullity of the error's Hessian where training ends, polynomial and ReLU nets",
     "polynomial-net": "ReLU and polynomial nets trained alike: error curves, gap, what leaves the interval",
+    "flatness-radius": "distance to a rise of the loss by 0.05 in random directions, natural and random labels",
     "minimum-norm": "where SGD ends on a flat minimum, against the nearest and the least solution",
     "gradient-noise": "minibatch gradients early and late: mean, covariance, distance from a Gaussian, by batch size",
     "sgdl": "SGD with added Gaussian noise beside SGD, several noise levels",
@@ -130,8 +131,8 @@ def check_request(id: str, preset: str, data: Any = None, device: str = "auto") 
     wanted = getattr(_module(id).PRESETS[preset], "data", None)
     if data is None and wanted is not None and not set(wanted.split("+")) <= set(WITHOUT_FILES):
         raise ValueError(
-            f"{id} with preset {preset} needs {wanted.replace('+', ' and ')}: give the folder that holds it as data (--data), "
-            f"or take preset smoke"
+            f"{id} with preset {preset} needs {wanted.replace('+', ' and ')}: give the folder that holds it as data "
+            f"(--data), or take preset smoke"
         )
 
 

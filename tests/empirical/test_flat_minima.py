@@ -1,0 +1,81 @@
+"""The experiments on how flat minima are: what they measure, what decides them, and that they can fail."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from empirical.data import load_data, with_random_labels
+from empirical.experiments import flatness_radius
+from empirical.minima import Training, minima
+
+QUICK = Training(natural=15, random=40, batch=30, rate=0.2, hidden=(30, 20))
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_data("digits", subset=(150, 100))
+
+
+def test_random_labels_are_new_and_those_of_the_test_set_stay(digits):
+    random = with_random_labels(digits, 0)
+    assert random.identity != digits.identity
+    agreeing = (random.train_labels == digits.train_labels).double().mean()
+    assert abs(agreeing - 0.1) < 4 * (0.09 / 150) ** 0.5
+    assert torch.equal(random.test_labels, digits.test_labels)
+    assert torch.equal(random.train_labels, with_random_labels(digits, 0).train_labels)
+    assert not torch.equal(random.train_labels, with_random_labels(digits, 1).train_labels)
+
+
+def test_minima_of_one_kind_share_their_labels_and_differ_in_their_weights(digits):
+    first, second = minima(digits, "random", QUICK, 2, seed=0)
+    assert torch.equal(first.data.train_labels, second.data.train_labels)
+    assert not torch.equal(first.model.layers[0].weight, second.model.layers[0].weight)
+    images = load_data("images", subset=(50, 20))
+    (net,) = minima(images, "natural", replace(QUICK, natural=1), 1, seed=0)
+    assert sum(p.numel() for p in net.model.parameters()) == 188_810
+
+
+@pytest.mark.parametrize("name", ["digits", "images"])
+def test_a_rescaled_net_is_the_same_function(name):
+    data = load_data(name, subset=(100, 50))
+    (minimum,) = minima(data, "natural", replace(QUICK, natural=2), 1, seed=0)
+    other = flatness_radius.rescaled(minimum.model, 30.0)
+    minimum.model.train()
+    other.train()  # batch normalisation with the statistics of the batch
+    inputs = minimum.data.train_inputs
+    torch.testing.assert_close(other(inputs), minimum.model(inputs), rtol=0.05, atol=0.05)  # its epsilon counts more
+    assert not torch.equal(other.layers[0].weight, minimum.model.layers[0].weight)
+
+
+def test_flatness_radii_of_all_nets_are_measured_and_compared(digits):
+    config = replace(flatness_radius.PRESETS["smoke"], dense=QUICK, directions=2, minima=2)
+    result = flatness_radius.compute(config, digits, seed=0)
+    assert len(result.table) == 2 * 2 * 6  # labels, nets, kinds (no batch normalisation: nothing to keep)
+    assert all(row["radius"] > 0 for row in result.table)
+    assert result.claim.control.passed
+    assert set(flatness_radius.draw(result)) == {"radii", "ratios"}
+    again = flatness_radius.compute(config, (digits,), seed=0)
+    assert again.table == result.table
+
+
+@pytest.mark.parametrize(("natural", "verdict"), [(2.0, "holds"), (0.5, "fails"), (1.01, "inconclusive")])
+def test_the_ratio_of_the_radii_decides(natural, verdict):
+    rng = np.random.default_rng(0)
+    table = []
+    for labels, size in (("natural", natural), ("random", 1.0)):
+        for net in range(3):
+            for kind in flatness_radius.KINDS:
+                row = {"data": "digits", "labels": labels, "net": net, "train_error": 0.0, **kind._asdict()}
+                table.append(row | {"radius": size * (1 + 0.02 * rng.normal())})
+    config = flatness_radius.PRESETS["smoke"]
+    assert flatness_radius._claim(table, 0.1, config, 0).verdict == verdict
+    assert flatness_radius._claim(table, 5.0, config, 0).verdict != "holds"  # the control did not come out
+    table[0]["radius"] = np.inf
+    assert flatness_radius._claim(table, 0.1, config, 0).verdict != "holds"
+
+
+def test_data_that_are_no_images_are_refused():
+    with pytest.raises(ValueError, match="square images"):
+        flatness_radius.check_data(None)
