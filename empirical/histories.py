@@ -24,6 +24,8 @@ class TrainConfig:
     loss: cross entropy of labels, or the mean over all N*m output entries of the squared error
     seed: of the order of the examples and of the noise
     optimizer: "sgd" (plain, or with heavy-ball momentum) or "adam" (decay rates 0.9 and 0.999, epsilon 1e-8)
+    piece: in batch descent, examples held at a time: memory is then bounded, and the statistics of batch normalisation
+        are still those of all examples, at 2.5 times the work (see full_batch); None: all at once
     keep: epochs after which the weights are kept in `History.weights`; 0 is the start
     """
 
@@ -36,6 +38,7 @@ class TrainConfig:
     seed: int = 0
     optimizer: Literal["sgd", "adam"] = "sgd"
     momentum: float = 0.0
+    piece: int | None = None
     keep: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
@@ -43,6 +46,12 @@ class TrainConfig:
         check_count(self.every, "every")
         if self.batch is not None:
             check_count(self.batch, "batch (None for all examples)")
+        if self.piece is not None:
+            check_count(self.piece, "piece (None for all examples at once)")
+            if self.batch is not None:
+                raise ValueError(
+                    f"piece is for batch descent: got piece {self.piece} with batch {self.batch}, not None"
+                )
         check_seed(self.seed)
         for name, value, zero in (("rate", self.rate, False), ("noise", self.noise, True)):
             if not (_is_finite(value) and (value > 0 or (zero and value == 0))):

@@ -3,7 +3,7 @@
 By hand, for importing torch's optimisers costs 1.5 s; the tests compare the two.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -20,11 +20,12 @@ def step(
     memory: Memory,
     config: TrainConfig,
     number: int,
-    generator: torch.Generator,
+    generators: Sequence[torch.Generator],
 ) -> None:
     """Change the weights, and the memory (empty at first), by step `number` (1, 2, ...) of the config's rule.
 
-    A weight without gradient moves by noise alone. Noise is drawn on the CPU, so a seed means the same everywhere.
+    A weight without gradient moves by noise alone. Noise is drawn on the CPU, so a seed means the same everywhere, from
+    the one generator, or, where several nets' weights are stacked, for each from its own.
     Source: Kingma and Ba (arXiv 1412.6980), Algorithm 1; momentum as in PyTorch: v = m v + gradient, w = w - rate v.
     """
     for name, weight in weights.items():
@@ -35,8 +36,13 @@ def step(
                 gradient = _velocity(weight, gradients[name], memory, name, config.momentum)
                 weight.sub_(gradient, alpha=config.rate)
         if config.noise:
-            noise = torch.randn(weight.shape, generator=generator, dtype=weight.dtype)
-            weight.add_(noise.to(weight.device), alpha=config.noise)
+            weight.add_(_noise(weight, generators).to(weight.device), alpha=config.noise)
+
+
+def _noise(weight: torch.Tensor, generators: Sequence[torch.Generator]) -> torch.Tensor:
+    if len(generators) == 1:
+        return torch.randn(weight.shape, generator=generators[0], dtype=weight.dtype)
+    return torch.stack([torch.randn(weight.shape[1:], generator=g, dtype=weight.dtype) for g in generators])
 
 
 def _velocity(weight: torch.Tensor, gradient: torch.Tensor, memory: Memory, name: str, momentum: float) -> torch.Tensor:

@@ -69,11 +69,11 @@ def test_same_seed_same_bits_and_another_seed_others(digits):
 
 
 def test_every_image_is_seen_once_an_epoch(digits):
-    from empirical.train import _batches
+    from empirical.epochs import batches
 
-    batches = _batches(1347, 100, torch.Generator().manual_seed(0))
-    assert sorted(torch.cat(tuple(batches)).tolist()) == list(range(1347))
-    assert {len(batch) for batch in batches} == {103, 104}  # what is left over is spread over the 13 steps
+    found = batches(1347, 100, torch.Generator().manual_seed(0))
+    assert sorted(torch.cat(tuple(found)).tolist()) == list(range(1347))
+    assert {len(batch) for batch in found} == {103, 104}  # what is left over is spread over the 13 steps
 
 
 def test_training_learns_the_digits(digits):
@@ -150,6 +150,8 @@ def test_reestimated_statistics_are_those_of_the_inputs(digits):
         {"loss": ["square"]},
         {"optimizer": "newton"},
         *({"momentum": bad} for bad in (-0.1, 1.0, float("nan"), "0.9")),
+        *({"piece": bad, "batch": None} for bad in (0, 1.5)),
+        {"piece": 10},
         *({"keep": bad} for bad in ((11,), (-1,), (0.5,), 3)),
     ],
 )
