@@ -1,4 +1,4 @@
-"""How much a set of chains says: autocorrelation, effective samples, R-hat, means with their standard errors.
+"""How much a set of chains says: burn-in, effective samples, R-hat, means with their standard errors.
 
 Values are (n records, chains) throughout, the same quantity of every chain at equal distances in time.
 """
@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import fft, stats
+from scipy import stats
 
 
 @dataclass(frozen=True)
@@ -22,47 +22,46 @@ class Mean:
     effective: float
 
 
-def autocovariance(values: np.ndarray) -> np.ndarray:
-    """Autocovariance at lags 0, ..., n - 1 of every chain, about its own mean: (n, chains), divided by n (biased)."""
-    _check(values)
-    n = len(values)
-    centred = values - values.mean(0)
-    power = np.abs(fft.rfft(centred, 2 * n, axis=0)) ** 2
-    return fft.irfft(power, 2 * n, axis=0)[:n] / n
-
-
 def effective_sample_size(values: np.ndarray) -> float:
-    """Independent draws that would give the mean of all values the same variance, at most n * chains * log10 of that.
+    """Independent draws that would give the mean of all values the same variance; NaN for a constant.
 
-    Autocorrelations are summed in pairs until a pair is negative, each pair at most the one before.
-    Source: Geyer (1992), initial monotone sequence; between-chain variance as in Vehtari et al. (2021), equation 10.
+    Source: Vehtari et al. (2021), as ArviZ computes it.
     """
-    covariance = autocovariance(values)
-    n, chains = values.shape
-    within = float(covariance[0].mean()) * n / (n - 1)
-    total = within * (n - 1) / n + (float(values.mean(0).var(ddof=1)) if chains > 1 else 0.0)
-    if total == 0:
-        return math.nan  # a constant: nothing to tell
-    rho = 1 - (within - covariance.mean(1)) / total
-    rho[0] = 1.0
-    pairs = rho[: n // 2 * 2].reshape(-1, 2).sum(1)
-    stop = int(np.argmax(pairs <= 0)) if (pairs <= 0).any() else len(pairs)
-    time = max(2 * float(np.minimum.accumulate(pairs[:stop]).sum()) - 1, 1 / math.log10(n * chains))
-    return n * chains / time
+    _check(values)
+    if np.ptp(values) == 0:
+        return math.nan
+    from arviz_stats.base import array_stats
+
+    return float(array_stats.ess(values, chain_axis=1, draw_axis=0, method="mean"))
 
 
 def r_hat(values: np.ndarray) -> float:
     """Square root of total over within-chain variance, every chain cut into halves: 1 where chains are interchangeable.
 
-    Source: Gelman and Rubin (1992), split as in Vehtari et al. (2021).
+    Infinite where chains that do not move stand at different places. Source: Gelman and Rubin (1992), as ArviZ computes
+    it.
     """
     _check(values)
-    half = len(values) // 2
-    split = np.concatenate([values[:half], values[len(values) - half :]], axis=1)
-    within, between = split.var(0, ddof=1).mean(), split.mean(0).var(ddof=1)
-    if within == 0:
-        return 1.0 if between == 0 else math.inf
-    return float(math.sqrt((half - 1) / half + between / within))
+    if (np.ptp(values, axis=0) == 0).all():
+        return 1.0 if np.ptp(values) == 0 else math.inf
+    from arviz_stats.base import array_stats
+
+    return float(array_stats.rhat(values, chain_axis=1, draw_axis=0, method="split"))
+
+
+def burn_in(values: np.ndarray) -> int:
+    """How many records to drop from the beginning: MSER, on the mean over chains.
+
+    The cut k that makes the standard error of the mean of what is left least, sum over n >= k of (m_n - mean)^2 divided
+    by (N - k)^2. At most half of the records are dropped; a cut there means that the run was too short to tell.
+    Source: White (1997), An effective truncation heuristic for bias reduction in simulation output.
+    """
+    _check(values)
+    of_all = values.mean(1)[::-1]
+    left = np.arange(1, len(of_all) + 1)
+    means = np.cumsum(of_all) / left
+    scatter = np.maximum(np.cumsum(of_all**2) / left - means**2, 0) / left
+    return int(np.argmin(scatter[::-1][: len(of_all) // 2 + 1]))
 
 
 def mean(values: np.ndarray) -> Mean:

@@ -1,8 +1,9 @@
 """Langevin descent on a potential, x <- x - h grad U(x) + sqrt(2 h T) noise, for many independent chains at once.
 
 A step is pure: a state holds its seed and the number of steps made, which together give the next noise, so the same
-state has the same successor. Positions are arrays (computed with numpy) or tensors (torch, on their device); the second
-kind of kernel, `adjusted`, accepts or rejects every step (Metropolis) and so has no step-size bias: the control.
+state has the same successor. Arrays are stepped by code compiled for the potential (`compiled_steps`; by numpy where
+numba is missing), tensors by torch on their device. The second kind of kernel, `adjusted`, accepts or rejects every
+step (Metropolis) and so has no step-size bias: the control.
 """
 
 import math
@@ -12,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from empirical import compiled_steps
 from theory.arguments import check_seed
 from theory.normalisable import check_temperature, require_normalisable
 from theory.potentials import Potential
 
-Array = Any  # numpy array or torch tensor, float32 or float64
+Array = Any  # numpy array, float64, or torch tensor, float32 or float64
+Schedule = Callable[[int], float]
 
 
 class DivergedError(ValueError):
@@ -46,18 +49,19 @@ class Langevin:
 
 @dataclass(frozen=True)
 class State:
-    """Where the chains are: position and gradient (chains, D), value (chains,) where steps are adjusted."""
+    """Where the chains are, (chains, D), and what says which random numbers come next: seed and steps made."""
 
     position: Array
-    gradient: Array
-    value: Array | None
     seed: int
     count: int = 0
 
 
 @dataclass(frozen=True)
 class Info:
-    """What a step did: acceptance, the probability (chains,) with which it was taken; 1 where nothing is rejected."""
+    """What steps did: acceptance, each chain's mean probability (chains,) with which they were taken; 1 if unadjusted.
+
+    Only `adjusted` kernels reject.
+    """
 
     acceptance: Array | float
 
@@ -77,43 +81,84 @@ def spread(potential: Potential, chains: int) -> np.ndarray:
 
 
 def init(kernel: Langevin, position: Array, seed: int) -> State:
-    """The state of chains that start at position (chains, D).
+    """The state of chains that start at position (chains, D); arrays become float64, tensors stay what they are.
 
     Raises ValueError on a wrong shape, on NaN, on a seed that is not a whole number >= 0, and on a step size above the
     stability limit 2/beta, beta being the largest curvature at the wells (at the starting points, where no wells are
     known).
     """
     potential, seed = kernel.potential, check_seed(seed)
+    if isinstance(position, np.ndarray):
+        position = position.astype(float)
     if not kernel.adjusted:
         _check_stability(kernel, position)
     position = potential.domain.fold(position)
-    gradient = potential.gradient(position)
-    if not _finite(position) or not _finite(gradient):
+    if not _finite(position) or not _finite(potential.gradient(position)):
         raise ValueError("starting points must be finite, with a finite gradient; got NaN or infinity")
-    return State(position, gradient, potential.value(position) if kernel.adjusted else None, seed)
+    return State(position, seed)
 
 
 def step(state: State, kernel: Langevin) -> tuple[State, Info]:
     """One step of every chain."""
-    potential, h = kernel.potential, kernel.step_size
-    noise, uniform = _random(state, kernel.adjusted)
-    move = math.sqrt(2 * h * kernel.temperature) * noise - h * state.gradient
-    proposed = state.position + move
-    position = potential.domain.fold(proposed)
-    gradient = potential.gradient(position)
-    if not kernel.adjusted:
-        return State(position, gradient, None, state.seed, state.count + 1), Info(1.0)
-    value = potential.value(position)
-    # log of density * proposal backwards over density * proposal forwards, the moves taken before folding
-    back, forth = ((-move + h * gradient) ** 2).sum(-1), ((move + h * state.gradient) ** 2).sum(-1)
-    ratio = -(value - state.value + (back - forth) / (4 * h)) / kernel.temperature
-    acceptance = _exp(_minimum(ratio, 0.0))
-    if potential.domain.kind == "box":
-        acceptance = acceptance * potential.domain.contains(proposed)  # a proposal beyond a wall is refused
-    taken = uniform < acceptance
-    position = _where(taken[:, None], position, state.position)
-    gradient = _where(taken[:, None], gradient, state.gradient)
-    return State(position, gradient, _where(taken, value, state.value), state.seed, state.count + 1), Info(acceptance)
+    return advance(state, kernel, 1)
+
+
+def advance(
+    state: State, kernel: Langevin, steps: int, schedule: Schedule | None = None, threads: int | None = None
+) -> tuple[State, Info]:
+    """`steps` steps of every chain: as many calls of `step` give the same.
+
+    schedule: the temperature of step k = 1, 2, ... counted from the chain's beginning, in place of the kernel's
+    threads: of the compiled steps; the chains do not depend on it
+    """
+    numbers = range(state.count + 1, state.count + steps + 1)
+    temperatures = np.array([check_temperature(schedule(k) if schedule else kernel.temperature) for k in numbers])
+    if isinstance(state.position, np.ndarray) and compiled_steps.available(kernel.potential, kernel.adjusted):
+        position, acceptance = compiled_steps.advance(
+            kernel.potential,
+            state.position,
+            temperatures,
+            kernel.step_size,
+            kernel.adjusted,
+            state.seed,
+            state.count,
+            threads,
+        )
+    else:
+        with np.errstate(over="ignore", invalid="ignore"):  # a chain that leaves for infinity is reported by `sample`
+            position, acceptance = (_adjusted if kernel.adjusted else _plain)(state, kernel, temperatures)
+    return State(position, state.seed, state.count + steps), Info(1.0 if acceptance is None else acceptance)
+
+
+def _plain(state: State, kernel: Langevin, temperatures: np.ndarray) -> tuple[Array, None]:
+    """Steps of arrays or tensors, one for each temperature."""
+    potential, h, position = kernel.potential, kernel.step_size, state.position
+    for k, temperature in enumerate(temperatures.tolist()):
+        noise, _ = _random(position, state.seed, state.count + k, False)
+        move = math.sqrt(2 * h * temperature) * noise - h * potential.gradient(position)
+        position = potential.domain.fold(position + move)
+    return position, None
+
+
+def _adjusted(state: State, kernel: Langevin, temperatures: np.ndarray) -> tuple[Array, Array]:
+    """The same, each step accepted or rejected; beside the positions the mean acceptance (chains,)."""
+    potential, h, here, total = kernel.potential, kernel.step_size, state.position, 0.0
+    value, gradient = potential.value(here), potential.gradient(here)
+    for k, temperature in enumerate(temperatures.tolist()):
+        noise, uniform = _random(here, state.seed, state.count + k, True)
+        move = math.sqrt(2 * h * temperature) * noise - h * gradient
+        proposed = here + move
+        there = potential.domain.fold(proposed)
+        new_value, new_gradient = potential.value(there), potential.gradient(there)
+        # log of density * proposal backwards over density * proposal forwards, the moves taken before folding
+        back, forth = ((-move + h * new_gradient) ** 2).sum(-1), ((move + h * gradient) ** 2).sum(-1)
+        acceptance = _exp(_minimum(-(new_value - value + (back - forth) / (4 * h)) / temperature, 0.0))
+        if potential.domain.kind == "box":
+            acceptance = acceptance * potential.domain.contains(proposed)  # a proposal beyond a wall is refused
+        taken, total = uniform < acceptance, total + acceptance
+        here, gradient = _where(taken[:, None], there, here), _where(taken[:, None], new_gradient, gradient)
+        value = _where(taken, new_value, value)
+    return here, total / len(temperatures)
 
 
 @dataclass(frozen=True)
@@ -123,6 +168,12 @@ class Samples:
     values: np.ndarray
     acceptance: float
 
+    def to_xarray(self, name: str = "x") -> Any:
+        """The records as ArviZ takes them: an xarray tree whose group `posterior` has the dimensions chain and draw."""
+        from arviz_base import from_dict
+
+        return from_dict({"posterior": {name: self.values.swapaxes(0, 1)}})
+
 
 def sample(
     state: State,
@@ -131,29 +182,30 @@ def sample(
     *,
     every: int = 1,
     statistic: Callable[[Array], Array] = lambda position: position,
+    schedule: Schedule | None = None,
+    threads: int | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> tuple[State, Samples]:
     """Make `steps` steps and record statistic(position) after every `every` of them.
 
-    statistic: positions (chains, D) -> (chains, ...). Raises DivergedError as soon as a recorded chain is not finite.
+    statistic: positions (chains, D) -> (chains, ...); schedule, threads: as in `advance`. Raises DivergedError as soon
+    as a recorded chain is not finite.
     """
     if steps < 1 or every < 1 or steps % every:
         raise ValueError(f"steps must be a positive multiple of every, got {steps} and {every}")
     records, acceptance = [], 0.0
-    for k in range(1, steps + 1):
-        with np.errstate(over="ignore", invalid="ignore"):  # a chain that leaves for infinity is reported below
-            state, info = step(state, kernel)
+    for k in range(every, steps + 1, every):
+        state, info = advance(state, kernel, every, schedule, threads)
         acceptance += info.acceptance if isinstance(info.acceptance, float) else float(info.acceptance.mean())
-        if k % every == 0:
-            if not _finite(state.position):
-                raise DivergedError(
-                    f"a chain on {kernel.potential.name!r} left for infinity within {state.count} steps of "
-                    f"{kernel.step_size}: choose a smaller step size, or the adjusted kernel"
-                )
-            records.append(_numpy(statistic(state.position)))
-            if progress is not None:
-                progress(k, steps, f"{kernel.potential.name}, T = {kernel.temperature}, h = {kernel.step_size}")
-    return state, Samples(np.stack(records), acceptance / steps)
+        if not _finite(state.position):
+            raise DivergedError(
+                f"a chain on {kernel.potential.name!r} left for infinity within {state.count} steps of "
+                f"{kernel.step_size}: choose a smaller step size, or the adjusted kernel"
+            )
+        records.append(_numpy(statistic(state.position)))
+        if progress is not None:
+            progress(k, steps, f"{kernel.potential.name}, T = {kernel.temperature}, h = {kernel.step_size}")
+    return state, Samples(np.stack(records), acceptance / len(records))
 
 
 def _check_stability(kernel: Langevin, position: Array) -> None:
@@ -167,16 +219,14 @@ def _check_stability(kernel: Langevin, position: Array) -> None:
         )
 
 
-def _random(state: State, adjusted: bool) -> tuple[Array, Array | None]:
+def _random(position: Array, seed: int, count: int, adjusted: bool) -> tuple[Array, Array | None]:
     """Normals (chains, D), and uniforms (chains,) where asked, that belong to this seed and this count."""
-    position = state.position
     if isinstance(position, np.ndarray):
-        rng = np.random.default_rng((state.seed, state.count))
-        noise = rng.standard_normal(position.shape, dtype=position.dtype)
-        return noise, rng.random(len(position)) if adjusted else None
+        rng = np.random.default_rng((seed, count))
+        return rng.standard_normal(position.shape), rng.random(len(position)) if adjusted else None
     import torch
 
-    generator = torch.Generator(position.device).manual_seed(_mixed(state.seed, state.count))
+    generator = torch.Generator(position.device).manual_seed(_mixed(seed, count))
     kind: Any = {"generator": generator, "device": position.device, "dtype": position.dtype}
     return torch.randn(position.shape, **kind), torch.rand(len(position), **kind) if adjusted else None
 

@@ -108,7 +108,12 @@ class Potential:
         if points.ndim != 2 or points.shape[1] != self.dimension:
             raise ValueError(f"{self.name!r} takes points of shape (p, {self.dimension}), got {tuple(points.shape)}")
         backend = "numpy" if isinstance(points, np.ndarray) else "torch"
-        columns = _compiled(self, order, backend)(*(points[:, i] for i in range(self.dimension)))
+        try:
+            columns = _compiled(self, order, backend)(*(points[:, i] for i in range(self.dimension)))
+        except NameError as error:
+            raise ValueError(
+                f"the formula of {self.name!r} has a function that {backend} does not know ({error}): use others"
+            ) from error
         if backend == "numpy":
             out: Any = np.empty((len(points), len(columns)), dtype=np.result_type(points, np.float32))
         else:
@@ -127,7 +132,7 @@ def _compiled(potential: Potential, order: int, backend: str) -> Callable[..., l
         2: lambda: [entry for row in potential.symbolic_hessian for entry in row],
     }
     # numpy.select, which sympy prints for cases, costs 20 microseconds a call; numpy.where does the same in one
-    modules: Any = [{"select": _select}, "numpy"] if backend == "numpy" else "torch"
+    modules: Any = [{"select": _select}, "scipy", "numpy"] if backend == "numpy" else "torch"
     return sp.lambdify(potential.variables, parts[order](), modules=modules, cse=True)
 
 

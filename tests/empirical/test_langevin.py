@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 import sympy as sp
+from scipy import stats
 
-from empirical import diagnostics
-from empirical.langevin import DivergedError, Langevin, State, init, sample, spread, step
+from empirical import compiled_steps, counter_normals, diagnostics
+from empirical.langevin import DivergedError, Langevin, State, advance, init, sample, spread, step
 from theory import potentials, quadrature
 from theory.normalisable import NotNormalisable
 from theory.potentials import Potential
@@ -112,7 +113,7 @@ def test_step_above_the_stability_limit_is_refused_with_the_limit():
     with pytest.raises(ValueError, match=r"stability limit 2/beta = 0.5"):
         init(Langevin(potential, 1.0, 0.51), np.zeros((4, 2)), 0)
     init(Langevin(potential, 1.0, 0.51, adjusted=True), np.zeros((4, 2)), 0)
-    state = State(np.ones((4, 2)), np.ones((4, 2)), None, 0)
+    state = State(np.ones((4, 2)), 0)
     with pytest.raises(DivergedError, match="left for infinity"):  # what the limit is for
         sample(state, Langevin(potential, 1.0, 0.6), 3000, every=3000)
 
@@ -154,8 +155,20 @@ def test_effective_sample_size_of_an_autoregressive_chain(rho):
     exact = values.size * (1 - rho) / (1 + rho)
     assert diagnostics.effective_sample_size(values) == pytest.approx(exact, rel=0.12)  # 4 standard errors at 0.9
     assert diagnostics.r_hat(values) < 1.02
-    covariance = diagnostics.autocovariance(values).mean(1)
-    assert covariance[1] / covariance[0] == pytest.approx(rho, abs=0.03)
+
+
+def test_burn_in_is_as_long_as_the_start_is_felt():
+    values = autoregressive(0.5, 400, 200)
+    assert diagnostics.burn_in(values) < 40
+    start = 3 * 0.9 ** np.arange(400)[:, None]  # below the error of the mean over 200 chains after 40 records
+    assert 20 < diagnostics.burn_in(values + start) < 80
+    assert diagnostics.burn_in(values + np.linspace(0, 5, 400)[:, None]) == 200  # never settled
+
+
+def test_constants_have_no_effective_samples_and_chains_apart_an_infinite_r_hat():
+    assert math.isnan(diagnostics.effective_sample_size(np.ones((10, 4))))
+    assert diagnostics.r_hat(np.ones((10, 4))) == 1
+    assert diagnostics.r_hat(np.ones((10, 4)) * np.arange(4)) == math.inf
 
 
 def test_disagreeing_chains_are_noticed():
@@ -167,3 +180,118 @@ def test_disagreeing_chains_are_noticed():
     assert diagnostics.r_hat(apart) > 1.02
     with pytest.raises(ValueError, match="NaN"):
         diagnostics.mean(values * math.nan)
+
+
+# ---- compiled steps
+
+
+def test_normals_by_counter_are_normal_uncorrelated_and_their_own_for_every_chain():
+    key, increment = counter_normals.keys(5, 200_000)
+    assert len(set(key)) == len(key)
+    assert (increment % 2 == 1).all()
+    found = np.empty((8, len(key)))
+    counter_normals.fill_normal(found, key, increment, np.uint64(10**9))
+    everything = found.ravel()  # 1.6 million
+    assert stats.kstest(everything, "norm").pvalue > 1e-4
+    for order, variance in ((1, 1), (2, 2), (3, 15), (4, 96)):  # of the powers of a standard normal number
+        expected = {1: 0, 2: 1, 3: 0, 4: 3}[order]
+        assert abs((everything**order).mean() - expected) < Z * math.sqrt(variance / everything.size)
+    tail = (abs(everything) > 3.9).mean()  # beyond the base layer's edge of 3.65
+    exact = 2 * stats.norm.sf(3.9)
+    assert abs(tail - exact) < Z * math.sqrt(exact / everything.size)
+    worst = abs(np.corrcoef(found) - np.eye(8)).max()  # between numbers of one chain
+    assert worst * math.sqrt(len(key)) < 4.8  # 28 pairs
+    assert abs((found[0, 1:] * found[0, :-1]).mean()) * math.sqrt(len(key)) < Z  # between neighbouring chains
+    again = np.empty((1, len(key)))
+    counter_normals.fill_normal(again, key, increment, np.uint64(10**9 + 7))
+    assert (again[0] == found[7]).all()
+
+
+def test_uniforms_by_counter_are_uniform():
+    key, increment = counter_normals.keys(6, 100_000)
+    found = np.empty(len(key))
+    counter_normals.fill_uniform(found, key, increment, np.uint64(3))
+    assert stats.kstest(found, "uniform").pvalue > 1e-4
+    assert 0 < found.min() < found.max() < 1
+
+
+COMPILED = (
+    potentials.double_well(2),
+    potentials.coupled_angles(),
+    potentials.two_wells(3),
+    potentials.valley_and_point(2),
+)
+
+
+@pytest.mark.parametrize("adjusted", [False, True], ids=["plain", "adjusted"])
+@pytest.mark.parametrize("potential", COMPILED, ids=lambda p: p.name)
+def test_compiled_steps_are_the_formula_with_these_normals(potential, adjusted):
+    h, temperature, chains, seed = 0.05, 0.4, 300, 9
+    dimension = potential.dimension
+    kernel, here = Langevin(potential, temperature, h, adjusted), spread(potential, chains)
+    state = init(kernel, here, seed)
+    key, increment = counter_normals.keys(seed, chains)
+    for count in range(3):
+        noise, uniform = np.empty((dimension, chains)), np.empty(chains)
+        counter_normals.fill_normal(noise, key, increment, np.uint64(count * (dimension + 1)))
+        counter_normals.fill_uniform(uniform, key, increment, np.uint64(count * (dimension + 1) + dimension))
+        slope = potential.gradient(here)
+        move = math.sqrt(2 * h * temperature) * noise.T - h * slope
+        there = potential.domain.fold(here + move)
+        back, forth = move - h * potential.gradient(there), move + h * slope
+        density = np.exp((potential.value(here) - potential.value(there)) / temperature)
+        proposals = np.exp(-((back**2).sum(1) - (forth**2).sum(1)) / (4 * h * temperature))
+        taken = uniform < density * proposals if adjusted else np.ones(chains, bool)
+        here = np.where(taken[:, None], there, here)
+        state, info = step(state, kernel)
+        assert state.position == pytest.approx(here, abs=1e-12)
+        if adjusted:
+            assert info.acceptance == pytest.approx(np.minimum(density * proposals, 1), abs=1e-9)
+
+
+@pytest.mark.parametrize("adjusted", [False, True], ids=["plain", "adjusted"])
+def test_chains_do_not_depend_on_the_number_of_threads_nor_on_how_they_are_cut(adjusted):
+    kernel = Langevin(potentials.two_wells(3), 0.25, 0.02, adjusted)
+    state = init(kernel, spread(kernel.potential, 10_001), 2)
+    one, two, seven = (advance(state, kernel, 60, threads=n)[0].position for n in (1, 2, 7))
+    assert (one == two).all()
+    assert (one == seven).all()
+    by_steps = state
+    for _ in range(60):
+        by_steps, _ = step(by_steps, kernel)
+    assert (one == by_steps.position).all()
+
+
+def test_without_a_compiler_the_law_is_the_same(monkeypatch):
+    monkeypatch.setattr(compiled_steps, "available", lambda *_: False)
+    test_adjusted_steps_have_no_step_size_bias_where_plain_ones_have()
+    test_box_reflects_and_a_flat_potential_is_uniform_in_it()
+
+
+def test_a_formula_that_cannot_be_compiled_is_stepped_by_numpy():
+    x = sp.symbols("x", real=True)
+    odd = Potential("with a function of its own", x**2 / 2 + sp.besselj(0, x) / 10**9, (x,))
+    assert not compiled_steps.available(odd, False)
+    state, _ = settled(Langevin(odd, 0.25, 0.5), 4000, 40)
+    assert state.position.var() == pytest.approx(0.5 / 1.5, rel=Z * (2 / 4000) ** 0.5)
+
+
+def test_a_schedule_sets_the_temperature_of_every_step():
+    kernel = Langevin(potentials.quadratic([1.0]), 1.0, 0.5)
+    state, variance = init(kernel, np.zeros((40_000, 1)), 0), 0.0
+    found, _ = sample(state, kernel, 6, every=2, schedule=lambda k: 1 / k)
+    for k in range(1, 7):
+        variance = 0.25 * variance + 2 * 0.5 / k
+    assert abs(found.position.var() - variance) < Z * variance * (2 / 40_000) ** 0.5
+    with pytest.raises(ValueError, match="temperature must be positive"):
+        sample(state, kernel, 2, schedule=lambda k: 1 - k)
+
+
+def test_records_leave_as_an_xarray_tree():
+    pytest.importorskip("arviz_base")
+    kernel = Langevin(potentials.double_well(2), 0.5, 0.05)
+    _, found = sample(init(kernel, spread(kernel.potential, 6), 0), kernel, 20, every=2)
+    tree = found.to_xarray("position")
+    position = tree["posterior"]["position"]
+    assert position.dims[:2] == ("chain", "draw")
+    assert (position.to_numpy() == found.values.swapaxes(0, 1)).all()

@@ -217,6 +217,8 @@ def test_bad_input_is_refused_in_one_line():
         potentials.gaussian_wells("u", (), Domain(), ())
     with pytest.raises(ValueError, match="lower < upper"):
         Domain("box", (1.0,), (0.0,))
+    with pytest.raises(ValueError, match="a function that numpy does not know"):
+        Potential("u", x**2 + sp.DiracDelta(x), (x,)).value(np.ones((1, 1)))
     four = sp.symbols("a:d", real=True)
     with pytest.raises(ValueError, match="no structure"):
         quadrature.partition(Potential("u", sum(four) ** 2 + sum(v**4 for v in four), four), 1.0)

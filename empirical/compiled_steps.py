@@ -1,0 +1,195 @@
+"""Langevin steps compiled for one potential: its gradient becomes machine code, chains are walked in blocks.
+
+A block stays in the first cache for all its steps. Blocks are handed to threads whole and every chain has random
+numbers of its own, so the positions do not depend on the number of threads, not even in the last bit.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from empirical import counter_normals
+from empirical.counter_normals import fill_normal, fill_uniform
+from theory.jit import ENGINE, njit
+from theory.parallel import processors
+from theory.potentials import Potential
+
+BLOCK = 128  # chains; 2 to 5 coordinates of each, positions and noise, fit into 16 KB
+_WORTH_A_THREAD = 200_000  # chain-steps; starting one takes about 0.1 ms
+
+
+def available(potential: Potential, adjusted: bool) -> bool:
+    """Whether this potential's steps can be compiled: numba is there, and knows every function in the formula."""
+    return ENGINE == "numba" and _steps(potential, adjusted) is not None
+
+
+def advance(
+    potential: Potential,
+    position: np.ndarray,
+    temperatures: np.ndarray,
+    step_size: float,
+    adjusted: bool,
+    seed: int,
+    count: int,
+    threads: int | None = None,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Chains (chains, D) after one step for each temperature (steps,), and each chain's mean acceptance if adjusted.
+
+    count: steps made before these; with the seed it says which random numbers come next
+    """
+    run = _steps(potential, adjusted)
+    if run is None:
+        raise ValueError(f"the steps of {potential.name!r} cannot be compiled")
+    chains, domain = len(position), potential.domain
+    out, accepted = np.array(position, dtype=float, order="C"), np.zeros(chains)
+    key, increment = counter_normals.keys(seed, chains)
+    lower, upper = np.array(domain.lower, float), np.array(domain.upper, float)
+
+    def of_slice(part: slice) -> None:
+        run(out[part], accepted[part], key[part], increment[part], count, temperatures, step_size, lower, upper - lower)
+
+    blocks = -(-chains // BLOCK)
+    workers = min(threads or processors(), blocks, 1 + chains * len(temperatures) // _WORTH_A_THREAD)
+    bounds = [BLOCK * (blocks * k // workers) for k in range(workers)] + [chains]
+    parts = [slice(a, b) for a, b in pairwise(bounds)]
+    if workers == 1:
+        of_slice(parts[0])
+    else:
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(of_slice, parts))
+    return out, accepted / len(temperatures) if adjusted else None
+
+
+@lru_cache(maxsize=256)
+def _steps(potential: Potential, adjusted: bool) -> Callable[..., None] | None:
+    """The compiled loop over blocks and steps; None where numba does not know a function in the formula."""
+    from numba.core.errors import NumbaError
+
+    run = (_adjusted if adjusted else _plain)(potential)
+    chains, empty = np.array([well.centre for well in potential.wells[:1]] or [potential.domain.lower]), np.zeros(0)
+    if chains.shape != (1, potential.dimension):
+        chains = np.ones((1, potential.dimension))
+    key = np.ones(1, np.uint64)
+    bounds = np.array(potential.domain.lower, float)
+    try:  # compiles; makes no step
+        run(chains.astype(float), np.zeros(1), key, key, 0, empty, 0.1, bounds, np.ones(len(bounds)))
+    except NumbaError:
+        return None
+    return run
+
+
+def _column_function(potential: Potential, expressions: Sequence[sp.Expr]) -> Any:
+    """The expressions at column c of an array (D, n), as one compiled function (x, c) -> tuple of floats."""
+    x, c = sp.IndexedBase("x"), sp.Symbol("c", integer=True)
+    entries = {v: x[d, c] for d, v in enumerate(potential.variables)}
+    columns = [e.xreplace(entries) if e.free_symbols else sp.Float(e) for e in expressions]
+    return njit(error_model="numpy")(sp.lambdify((x, c), tuple(columns), modules="math", cse=True))
+
+
+def _folding(potential: Potential) -> Any:
+    """A coordinate brought back into the domain, whose lower end and size along that axis are given."""
+    kind = potential.domain.kind
+
+    def fold(value: float, low: float, size: float) -> float:
+        turned = value
+        if not low <= value < low + size:  # remainders are slow, and most steps stay inside
+            if kind == "torus":
+                turned = low + (value - low) % size
+            else:
+                turned = low + size - abs((value - low) % (2 * size) - size)
+        return turned
+
+    return njit(inline="always")(fold)
+
+
+def _plain(potential: Potential) -> Any:
+    """x <- x - h grad U + sqrt(2 h T) noise."""
+    slope = _column_function(potential, potential.symbolic_gradient)
+    dimension, bounded, fold = potential.dimension, potential.domain.kind != "space", _folding(potential)
+
+    def run(  # type: ignore[no-untyped-def]  # ten arguments, all numba's; see `advance`
+        position, accepted, key, increment, count, temperatures, h, lower, size
+    ):
+        x, noise = np.empty((dimension, BLOCK)), np.empty((dimension, BLOCK))
+        for start in range(0, len(position), BLOCK):
+            n = min(BLOCK, len(position) - start)
+            for c in range(n):
+                for d in range(dimension):
+                    x[d, c] = position[start + c, d]
+            own, way = key[start : start + n], increment[start : start + n]
+            for k in range(len(temperatures)):
+                fill_normal(noise, own, way, np.uint64((count + k) * (dimension + 1)))
+                scale = np.sqrt(2 * h * temperatures[k])
+                for c in range(n):
+                    g = slope(x, c)
+                    for d in range(dimension):
+                        x[d, c] += scale * noise[d, c] - h * g[d]
+                if bounded:
+                    for d in range(dimension):
+                        for c in range(n):
+                            x[d, c] = fold(x[d, c], lower[d], size[d])
+            for c in range(n):
+                for d in range(dimension):
+                    position[start + c, d] = x[d, c]
+
+    return njit(nogil=True, error_model="numpy")(run)
+
+
+def _adjusted(potential: Potential) -> Any:
+    """The same step, accepted with the probability that keeps exp(-U/T): Metropolis and Hastings."""
+    both = _column_function(potential, (potential.expression, *potential.symbolic_gradient))
+    dimension, kind, fold = potential.dimension, potential.domain.kind, _folding(potential)
+    bounded, walled = kind != "space", kind == "box"
+
+    def run(  # type: ignore[no-untyped-def]  # as in `_plain`
+        position, accepted, key, increment, count, temperatures, h, lower, size
+    ):
+        x, y, here = np.empty((dimension, BLOCK)), np.empty((dimension, BLOCK)), np.empty((dimension + 1, BLOCK))
+        noise, uniform = np.empty((dimension, BLOCK)), np.empty(BLOCK)
+        for start in range(0, len(position), BLOCK):
+            n = min(BLOCK, len(position) - start)
+            for c in range(n):
+                for d in range(dimension):
+                    x[d, c] = position[start + c, d]
+                now = both(x, c)
+                for d in range(dimension + 1):
+                    here[d, c] = now[d]
+            own, way = key[start : start + n], increment[start : start + n]
+            for k in range(len(temperatures)):
+                t, first = temperatures[k], np.uint64((count + k) * (dimension + 1))
+                fill_normal(noise, own, way, first)
+                fill_uniform(uniform, own, way, first + np.uint64(dimension))
+                scale = np.sqrt(2 * h * t)
+                for c in range(n):
+                    inside = True
+                    for d in range(dimension):
+                        noise[d, c] = scale * noise[d, c] - h * here[d + 1, c]  # the move
+                        y[d, c] = x[d, c] + noise[d, c]
+                        if bounded:
+                            end = y[d, c]
+                            y[d, c] = fold(end, lower[d], size[d])
+                            inside = inside and lower[d] <= end <= lower[d] + size[d]
+                    then = both(y, c)
+                    ratio = then[0] - here[0, c]
+                    for d in range(dimension):
+                        back, forth = -noise[d, c] + h * then[d + 1], noise[d, c] + h * here[d + 1, c]
+                        ratio += (back * back - forth * forth) / (4 * h)
+                    chance = np.exp(min(-ratio / t, 0.0)) if inside or not walled else 0.0
+                    if not chance >= 0.0:  # NaN: far out, where U or its slope overflows
+                        chance = 0.0
+                    accepted[start + c] += chance
+                    if uniform[c] < chance:
+                        for d in range(dimension):
+                            x[d, c] = y[d, c]
+                        for d in range(dimension + 1):
+                            here[d, c] = then[d]
+            for c in range(n):
+                for d in range(dimension):
+                    position[start + c, d] = x[d, c]
+
+    return njit(nogil=True, error_model="numpy")(run)
