@@ -1,11 +1,13 @@
 """SGD with Gaussian noise added to every weight after every step (SGDL) beside plain SGD: curves and test errors.
 
 Gaps in test error, SGDL minus SGD, are paired by seed (same start, same order of images). The mean gap lies, with error
-rate 0.01 on either side, in m +- t(0.99, n-1) s / sqrt(n): two one-sided t tests against the margin.
+rate e on either side, in m +- t(1 - e, n-1) s / sqrt(n). "Behaves like SGD" is judged at e = 0.01 by two one-sided t
+tests against the margin for every level; the printed "slightly better" at 0.01 for all levels together (Bonferroni).
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,12 +17,13 @@ from empirical.data import Data, square_images
 from empirical.models import PlainCNN
 from empirical.records import Result
 from empirical.train import History, TrainConfig, train_each
-from theory.claims.claim import Case, Claim, Control
+from theory.claims.claim import Case, Claim, Control, Verdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-STATEMENT = "SGD with added Gaussian noise of constant power behaves like SGD, with slightly better validation"
+STATEMENT = "SGD with added Gaussian noise of constant power behaves like SGD, as long as the noise is small"
+PRINTED = "the validation of SGD with added noise is slightly better than that of SGD"
 SOURCE = "2018 review, equation 5 and Fig. 7"
 REPORTED = {"Fig. 7": "SGDL's validation is slightly better than SGD's; power of the noise and numbers not given"}
 
@@ -30,7 +33,7 @@ class Config:
     """Net: the plain CNN of the other experiments. Noise levels, margin and seeds are ours: the review gives none.
 
     noises: standard deviations per step, growing; all but the last are to behave like SGD, the last is the control
-    margin: the gap in test error up to which two nets behave alike
+    margin: the gap in test error up to which two nets behave alike; gain: the least that would be "slightly better"
     """
 
     data: str = "cifar10"
@@ -38,17 +41,16 @@ class Config:
     epochs: int = 20
     batch: int = 100
     rate: float = 0.01
-    noises: tuple[float, ...] = (1e-5, 1e-4, 1e-3, 1e-1)
-    seeds: int = 5
+    noises: tuple[float, ...] = (1e-4, 1e-3, 1e-1)
+    seeds: int = 8
     margin: float = 0.03
+    gain: float = 0.005
 
 
 PRESETS = {
-    "smoke": Config(
-        data="digits", subset=(600, 450), epochs=4, rate=0.1, noises=(1e-4, 1e-3, 1e-1), seeds=4, margin=0.03
-    ),
+    "smoke": Config(data="digits", subset=(600, 450), epochs=4, rate=0.1, noises=(1e-3, 1e-1), seeds=8),
     "cpu": Config(),
-    "paper": Config(subset=None, epochs=60, seeds=10, margin=0.01),
+    "paper": Config(subset=None, epochs=60, noises=(1e-5, 1e-4, 1e-3, 1e-2, 1e-1), seeds=10, margin=0.01, gain=0.002),
 }
 
 
@@ -63,6 +65,7 @@ def compute(
     *,
     seed: int,
     device: str = "cpu",
+    checkpoints: Path | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Result:
     """Train SGD and every noise level from the same starts. Raises ValueError where the data are not square images."""
@@ -75,13 +78,13 @@ def compute(
             keys.append((noise, number))
             schedule = TrainConfig(config.epochs, config.batch, config.rate, noise=noise, seed=own)
             jobs.append((PlainCNN(n_classes=data.n_classes, input_shape=shape, seed=own), schedule))
-    trained = train_each(jobs, data, device=device, progress=progress)
+    trained = train_each(jobs, data, device=device, checkpoints=checkpoints, progress=progress)
     histories = {key: history for key, (_, history) in zip(keys, trained, strict=True)}
     guessing = 1 - 1 / data.n_classes
     errors = {key: h.last.test_error if h.stopped is None else guessing for key, h in histories.items()}
     gaps = {noise: [errors[noise, k] - errors[0.0, k] for k in range(config.seeds)] for noise in config.noises}
     cases = [_alike(noise, gaps[noise], config.margin) for noise in config.noises[:-1]]
-    cases.append(_better(gaps, config))
+    better, found = slightly_better([gaps[noise] for noise in config.noises[:-1]], config.gain)
     worst = interval_of_mean(gaps[config.noises[-1]])
     control = Control(
         f"noise of {config.noises[-1]:g} a step must not behave like SGD",
@@ -98,7 +101,8 @@ def compute(
         source=SOURCE,
         tolerance=f"margin of {config.margin:.0%} in test error (ours); two one-sided t tests over seeds at 0.01",
         seed=seed,
-        note="'better': the best noise level, chosen on half of the seeds, compared with SGD on the other half",
+        printed_verdict=better,
+        note=f"printed: {PRINTED}. By noise level: {found}; a gain of {config.gain:.1%} (ours) would count as better",
     )
     return Result(claim, _table(histories), {"gaps": gaps, "histories": histories, "config": config})
 
@@ -116,14 +120,19 @@ def _alike(noise: float, gaps: Sequence[float], margin: float) -> Case:
     return Case(f"noise {noise:g}: gap in test error to SGD", f"within ±{margin:.0%}", found, agrees)
 
 
-def _better(gaps: dict[float, list[float]], config: Config) -> Case:
-    """Slightly better validation: the level that is best on one half of the seeds, judged on the other half."""
-    half = config.seeds // 2
-    best = min(config.noises[:-1], key=lambda noise: float(np.mean(gaps[noise][:half])))
-    low, high = interval_of_mean(gaps[best][half:])
-    agrees = True if high < 0 else False if low > 0 else None
-    found = f"noise {best:g}: {np.mean(gaps[best][half:]):+.2%}, interval {low:+.2%} to {high:+.2%}"
-    return Case("validation slightly better: gap below 0", "< 0", found, agrees)
+def slightly_better(gaps: Sequence[Sequence[float]], gain: float) -> tuple[Verdict, str]:
+    """Whether some noise level lowers the test error: `fails` where every level is sure to gain less than `gain`.
+
+    gaps: per level, those of the seeds. The intervals hold together with error rate 0.01 on either side.
+    """
+    intervals = [interval_of_mean(values, 0.01 / len(gaps)) for values in gaps]
+    found = ", ".join(
+        f"{np.mean(values):+.2%} ({low:+.2%} to {high:+.2%})"
+        for values, (low, high) in zip(gaps, intervals, strict=True)
+    )
+    if any(high < 0 for _, high in intervals):
+        return "holds", found
+    return ("fails" if all(low > -gain for low, _ in intervals) else "inconclusive"), found
 
 
 def _table(histories: dict[tuple[float, int], History]) -> list[dict[str, Any]]:

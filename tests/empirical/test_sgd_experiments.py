@@ -89,17 +89,20 @@ def test_sgdl_is_judged_by_the_interval_of_the_gap():
     assert sgdl._alike(1e-4, [0.001, -0.001, 0.0, 0.002], 0.03).agrees is True
     assert sgdl._alike(1e-4, [0.10, 0.11, 0.12, 0.09], 0.03).agrees is False
     assert sgdl._alike(1e-4, [0.02, 0.05, -0.01, 0.04], 0.03).agrees is None
-    config = replace(sgdl.PRESETS["smoke"], noises=(1e-4, 0.1), seeds=8)
-    better = {1e-4: [-0.02, -0.021, -0.019, -0.02] * 2, 0.1: [0.5] * 8}
-    assert sgdl._better(better, config).agrees is True
-    worse = {1e-4: [0.02, 0.021, 0.019, 0.02] * 2, 0.1: [0.5] * 8}
-    assert sgdl._better(worse, config).agrees is False
+
+
+def test_slightly_better_needs_one_level_that_is_and_fails_where_none_can_be():
+    better, worse, undecided = [-0.02, -0.021, -0.019, -0.02], [0.02, 0.021, 0.019, 0.02], [-0.02, 0.02, -0.01, 0.01]
+    assert sgdl.slightly_better([worse, better], 0.005)[0] == "holds"
+    assert sgdl.slightly_better([worse, worse], 0.005)[0] == "fails"
+    assert sgdl.slightly_better([worse, undecided], 0.005)[0] == "inconclusive"
 
 
 def test_sgdl_runs_and_large_noise_is_told_apart():
     config = replace(sgdl.PRESETS["smoke"], subset=(300, 200), epochs=3, seeds=4, noises=(1e-4, 0.1))
     result = sgdl.compute(config, load_data("digits", subset=config.subset, seed=0), seed=0)
     assert result.claim.control.passed
+    assert result.claim.printed_verdict in ("holds", "fails", "inconclusive")
     assert len(result.table) == 4 * 3 * 4  # seeds x (SGD and two levels) x (epochs and the start)
     assert set(sgdl.draw(result)) == {"curves", "gaps"}
     with pytest.raises(ValueError, match="square images"):
