@@ -2,26 +2,40 @@
 
 A layer works on arrays of any kind of number: floats (batched over weights), Duals, and numpy arrays of ring elements.
 Affine layers are linear in their weights and affine in their inputs. Ring elements always stand left of plain numbers.
+Values are flat, (N, n); what stands at which place of an image (channels, height, width) is known to the layers only.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, Protocol
 
 import numpy as np
 
 from theory.activations import PolynomialActivation
 from theory.dual_numbers import linear
+from theory.polynomials import gaussian
+from theory.rings import ring_array, ring_number
+
+Shape = tuple[int, ...]
 
 
 class Layer(Protocol):
     """What a network asks of each of its layers; w: (..., n_weights), x: (..., N, n_inputs)."""
 
     @property
+    def input_shape(self) -> Shape: ...
+    @property
+    def output_shape(self) -> Shape: ...
+    @property
     def n_inputs(self) -> int: ...
     @property
     def n_outputs(self) -> int: ...
     @property
     def n_weights(self) -> int: ...
+
+    def placed(self, shape: Shape) -> "Layer":
+        """The same layer on inputs of this shape, (n,) or (channels, height, width); ValueError where it cannot be."""
 
     def names(self, number: int) -> list[str]:
         """A name for each weight; number counts the affine layers from 1."""
@@ -36,7 +50,10 @@ class Layer(Protocol):
         """The gradient by the weights, (..., N, n_weights), or its sum over the samples, (..., n_weights)."""
 
     def degrees(self, inputs: np.ndarray) -> np.ndarray:
-        """Degrees in the weights of all layers so far, (..., n_outputs), from those of the inputs; -1 stands for 0."""
+        """Degrees in the weights of all layers so far, (..., n_outputs), from those of the inputs; -1 stands for 0.
+
+        Of an average they are upper bounds: its terms may cancel.
+        """
 
 
 @dataclass(frozen=True)
@@ -52,10 +69,23 @@ class Dense:
 
     def __post_init__(self) -> None:
         for size in (self.n_inputs, self.n_outputs):
-            if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
-                raise ValueError(f"a layer's width must be a whole number above 0, got {size!r}")
-        if not isinstance(self.bias, bool | np.bool_):
-            raise TypeError(f"a layer's bias must be True or False, got {self.bias!r}")
+            check_size(size, "width")
+        check_bias(self.bias)
+
+    @property
+    def input_shape(self) -> Shape:
+        return (self.n_inputs,)
+
+    @property
+    def output_shape(self) -> Shape:
+        return (self.n_outputs,)
+
+    def placed(self, shape: Shape) -> "Dense":
+        if len(shape) > 1:
+            raise ValueError(f"{self} takes a row of numbers, the layer before gives {shape}: put Flatten() between")
+        if shape != (self.n_inputs,):
+            raise ValueError(f"{self} takes {self.n_inputs} inputs, the layer before gives {shape[0]}")
+        return self
 
     @property
     def n_weights(self) -> int:
@@ -94,24 +124,46 @@ class Dense:
         return np.repeat(np.maximum(outputs, 1) if self.bias else outputs, self.n_outputs, axis=-1)
 
 
-@dataclass(frozen=True)
-class Activate:
-    """An activation applied to each of `size` units."""
+class Weightless:
+    """What layers without weights have in common; shape: of the inputs, None until they have a place in a network."""
 
-    activation: PolynomialActivation
-    size: int
+    shape: Shape | None
     n_weights = 0
 
     @property
+    def input_shape(self) -> Shape:
+        if self.shape is None:
+            raise ValueError(f"{self} does not know the shape of its inputs: it gets it from the layers before it")
+        return self.shape
+
+    @property
+    def output_shape(self) -> Shape:
+        return self.input_shape
+
+    @property
     def n_inputs(self) -> int:
-        return self.size
+        return math.prod(self.input_shape)
 
     @property
     def n_outputs(self) -> int:
-        return self.size
+        return math.prod(self.output_shape)
 
     def names(self, number: int) -> list[str]:
         return []
+
+    def weight_gradient(self, x: Any, g: Any, per_sample: bool) -> Any:
+        return None
+
+
+@dataclass(frozen=True)
+class Activate(Weightless):
+    """An activation applied to each number."""
+
+    activation: PolynomialActivation
+    shape: Shape | None = None
+
+    def placed(self, shape: Shape) -> "Activate":
+        return replace(self, shape=shape)
 
     def forward(self, w: Any, x: Any) -> Any:
         return self.activation(x)
@@ -119,13 +171,95 @@ class Activate:
     def backward(self, w: Any, x: Any, g: Any) -> Any:
         return g * self.activation.derivative(x)
 
-    def weight_gradient(self, x: Any, g: Any, per_sample: bool) -> Any:
-        return None
-
     def degrees(self, inputs: np.ndarray) -> np.ndarray:
         at_zero = 0 if self.activation.coefficients[0] else -1
         degree = self.activation.degree if any(self.activation.coefficients) else -1
         return np.where(inputs < 0, at_zero, degree * inputs if degree > 0 else degree)
+
+
+@dataclass(frozen=True)
+class Flatten(Weightless):
+    """From an image (channels, height, width) to the row of its numbers in this order."""
+
+    shape: Shape | None = None
+
+    @property
+    def output_shape(self) -> Shape:
+        return (math.prod(self.input_shape),)
+
+    def placed(self, shape: Shape) -> "Flatten":
+        return replace(self, shape=shape)
+
+    def forward(self, w: Any, x: Any) -> Any:
+        return x
+
+    def backward(self, w: Any, x: Any, g: Any) -> Any:
+        return g
+
+    def degrees(self, inputs: np.ndarray) -> np.ndarray:
+        return inputs
+
+
+@dataclass(frozen=True)
+class Normalise(Weightless):
+    """x -> scale * x + shift for each channel (or number of a row), with fixed numbers: batch normalisation whose
+    statistics stand still.
+
+    scale, shift: (channels,); floats are the dyadic rationals they stand for
+    shape: of the input; None until the layer has its place in a network
+
+    Raises ValueError for different numbers of scales and shifts, and for numbers that are not finite and real.
+    """
+
+    scale: tuple[Fraction, ...]
+    shift: tuple[Fraction, ...]
+    shape: Shape | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("scale", "shift"):
+            exact = [gaussian(value) for value in getattr(self, name)]
+            if any(number.im for number in exact):
+                raise ValueError(f"the {name} of a normalisation must be real")
+            object.__setattr__(self, name, tuple(number.re for number in exact))
+        if len(self.scale) != len(self.shift):
+            raise ValueError(f"a normalisation needs as many shifts as scales, got {len(self.shift), len(self.scale)}")
+
+    def __repr__(self) -> str:
+        return f"Normalise({len(self.scale)} channels)"
+
+    def placed(self, shape: Shape) -> "Normalise":
+        if shape[0] != len(self.scale):
+            raise ValueError(f"{self} takes {len(self.scale)} channels, the layer before gives {shape[0]}")
+        return replace(self, shape=shape)
+
+    def _each(self, values: tuple[Fraction, ...], like: Any) -> Any:
+        """A number for each input, (n_inputs,)."""
+        repeats = math.prod(self.input_shape[1:])
+        numbers = [constant(value, like) for value in values]
+        return np.repeat(ring_array(numbers) if is_ring(like) else np.array(numbers), repeats)
+
+    def forward(self, w: Any, x: Any) -> Any:
+        return x * self._each(self.scale, x) + self._each(self.shift, x)
+
+    def backward(self, w: Any, x: Any, g: Any) -> Any:
+        return g * self._each(self.scale, x)
+
+    def degrees(self, inputs: np.ndarray) -> np.ndarray:
+        repeats = math.prod(self.input_shape[1:])
+        scaled, shifted = (np.repeat([v != 0 for v in values], repeats) for values in (self.scale, self.shift))
+        return np.where(scaled & (inputs >= 0), inputs, np.where(shifted, 0, -1))
+
+
+def check_size(size: Any, what: str) -> None:
+    """Raises ValueError for a size that is not a whole number above 0."""
+    if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
+        raise ValueError(f"a layer's {what} must be a whole number above 0, got {size!r}")
+
+
+def check_bias(bias: Any) -> None:
+    """Raises TypeError for anything but True and False."""
+    if not isinstance(bias, bool | np.bool_):
+        raise TypeError(f"a layer's bias must be True or False, got {bias!r}")
 
 
 def _transposed(a: np.ndarray) -> np.ndarray:
@@ -136,3 +270,15 @@ def join(*parts: np.ndarray) -> np.ndarray:
     """Concatenation along the last axis; the leading axes broadcast."""
     leading = np.broadcast_shapes(*(part.shape[:-1] for part in parts))
     return np.concatenate([np.broadcast_to(part, (*leading, part.shape[-1])) for part in parts], axis=-1)
+
+
+def constant(value: Fraction, like: Any) -> Any:
+    """A fixed number as a factor for floats, Duals or ring elements like these."""
+    if is_ring(like):
+        return ring_number(value, like.flat[0]) if like.size else value
+    return float(value)
+
+
+def is_ring(array: Any) -> bool:
+    """Whether an array holds ring elements."""
+    return isinstance(array, np.ndarray) and array.dtype == object

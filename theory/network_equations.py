@@ -10,7 +10,8 @@ import numpy as np
 
 from theory.activations import PolynomialActivation
 from theory.dual_numbers import Dual, linear, tangent
-from theory.layers import Activate, Layer
+from theory.image_layers import AveragePool
+from theory.layers import Activate, Layer, Normalise
 from theory.polynomials import Polynomial, gaussian
 from theory.rings import finite_array, plain_array, ring_array, ring_matrix, ring_number
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 class NetworkEquations:
     """Equations in the weights that a network and data make, evaluated through the layers.
 
-    inputs: (N, inputs); targets: (N, m), or (N,) for a single output
+    inputs: (N, inputs), or images (N, channels, height, width), kept as rows; targets: (N, m), or (N,) for one output
     kind: "interpolation" (N*m residuals, row i*m + j) or "critical" (the K entries of the gradient of the mean
         squared residual plus regularization * |w|^2)
     """
@@ -35,9 +36,9 @@ class NetworkEquations:
 
     def __post_init__(self) -> None:
         X, Y = plain_array(self.inputs, "inputs"), plain_array(self.targets, "targets")
-        n, m = self.network.n_inputs, self.network.n_outputs
-        if X.ndim != 2 or X.shape[1] != n or not len(X):
-            raise ValueError(f"inputs must have shape (N, {n}) with N > 0, got {X.shape}")
+        m, X = self.network.n_outputs, self.network.flat(X, "inputs")
+        if not len(X):
+            raise ValueError(f"inputs must have shape (N, {self.network.n_inputs}) with N > 0, got {X.shape}")
         if Y.shape == (len(X),) and m == 1:
             Y = Y[:, None]
         if Y.shape != (len(X), m):
@@ -74,10 +75,10 @@ class NetworkEquations:
     def degrees(self) -> tuple[int, ...]:
         """The exact total degree of each equation.
 
-        Of a gradient they are those on a random line modulo a prime above 2^60: for D the true degree they are too low
-        with a probability below D / 2^60.
+        Of a gradient and of averages, whose terms may cancel, they are those on a random line modulo a prime above
+        2^60: for D the true degree they are too low with a probability below D / 2^60.
         """
-        if self.kind == "interpolation":
+        if self.kind == "interpolation" and not any(isinstance(layer, AveragePool) for layer in self.network.layers):
             return tuple(map(int, self.network.degrees_at(finite_array(self.inputs, "inputs")).ravel()))
         return tuple(max(int(p.degree()), 0) for p in self.residuals(*_random_line(self)))
 
@@ -156,6 +157,8 @@ class NetworkEquations:
 
 
 def _absolute_layer(layer: Layer) -> Layer:
+    if isinstance(layer, Normalise):
+        return replace(layer, scale=tuple(map(abs, layer.scale)), shift=tuple(map(abs, layer.shift)))
     if not isinstance(layer, Activate):
         return layer
     return replace(layer, activation=PolynomialActivation([abs(c) for c in layer.activation.coefficients]))

@@ -11,20 +11,19 @@ import numpy as np
 
 from theory.activations import PolynomialActivation
 from theory.dual_numbers import linear
-from theory.layers import Activate, Dense, Layer, join
+from theory.image_layers import arranged
+from theory.layers import Activate, Dense, Layer, Shape, join
 from theory.network_equations import NetworkEquations
 from theory.polynomials import gaussian
 from theory.rings import finite_array, ring_array, ring_number
 from theory.symmetries import Symmetries, symmetries
 from theory.systems import ConstantEquationError, PolynomialSystem, constant_message
-from theory.torch_modules import from_module, module_outputs, to_module
+from theory.torch_modules import check_module, from_module, to_module
 
 if TYPE_CHECKING:
     import sympy as sp
 
     from theory.neurovarieties import Neurovariety
-
-_ROUNDING = 1e-10  # relative to the sum of absolute terms: what two orders of evaluation in float64 may differ by
 
 
 @dataclass(frozen=True, init=False)
@@ -64,35 +63,34 @@ class PolynomialNetwork:
         dense = [Dense(i, o, bool(b)) for i, o, b in zip(widths, widths[1:], biases, strict=False)]
         layers: list[Layer] = []
         for layer in dense:
-            layers += [layer, Activate(activation, layer.n_outputs)]
+            layers += [layer, Activate(activation, layer.output_shape)]
         object.__setattr__(self, "layers", tuple(layers[:-1]))
         object.__setattr__(self, "weights", None)
 
     @classmethod
-    def from_layers(cls, layers: Iterable[Layer | PolynomialActivation]) -> "PolynomialNetwork":
-        """A network of the given layers (`Dense`) and activations, in their order; the first must be affine.
+    def from_layers(
+        cls, layers: Iterable[Layer | PolynomialActivation], input_shape: Sequence[int] | None = None
+    ) -> "PolynomialNetwork":
+        """A network of the given layers in their order: `Dense`, `Convolution`, `AveragePool`, `Flatten`, `Normalise`
+        and activations.
+
+        The first layer has weights: it is `Dense` or a `Convolution`. Where it is a convolution that does not know the
+        size of its images, input_shape is needed: (channels, height, width). All other layers get their sizes from the
+        layer before. Weights stand in the order of torch's parameters().
 
         Raises ValueError where the sizes of neighbours differ, TypeError for anything that is no layer.
         """
-        built: list[Layer] = []
-        for layer in layers:
-            if isinstance(layer, PolynomialActivation):
-                if not built:
-                    raise ValueError("a network begins with an affine layer, got an activation first")
-                layer = Activate(layer, built[-1].n_outputs)
-            if not isinstance(layer, Dense | Activate):
-                raise TypeError(f"a layer must be Dense or a PolynomialActivation, got {layer!r}")
-            if built and built[-1].n_outputs != layer.n_inputs:
-                raise ValueError(f"{layer} takes {layer.n_inputs} inputs, the layer before gives {built[-1].n_outputs}")
-            built.append(layer)
-        if not built:
-            raise ValueError("a network needs at least one layer, got none")
         network = cls.__new__(cls)
-        object.__setattr__(network, "layers", tuple(built))
+        object.__setattr__(network, "layers", arranged(layers, input_shape))
         object.__setattr__(network, "weights", None)
         return network
 
     # ---- what it is
+
+    @property
+    def input_shape(self) -> Shape:
+        """(n_inputs,), or (channels, height, width) where the first layer is a convolution."""
+        return self.layers[0].input_shape
 
     @property
     def n_inputs(self) -> int:
@@ -125,7 +123,8 @@ class PolynomialNetwork:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Names of the K weights: w{layer}_{output}_{input} and b{layer}_{output}, counted from 1."""
+        """Names of the K weights: w{layer}_{output}_{input} and b{layer}_{output}, counted from 1; those of a kernel
+        are w{layer}_{output}_{input}_{row}_{column}."""
         numbers = itertools.accumulate(int(layer.n_weights > 0) for layer in self.layers)
         return tuple(name for layer, number in zip(self.layers, numbers, strict=True) for name in layer.names(number))
 
@@ -145,8 +144,11 @@ class PolynomialNetwork:
         return tuple(map(int, self.degrees_at(np.ones((1, self.n_inputs)))[0]))
 
     def degrees_at(self, x: np.ndarray) -> np.ndarray:
-        """The exact degrees in the weights at inputs x (N, inputs): (N, m); 0 for outputs without weights."""
-        degrees = np.where(np.asarray(x) == 0, -1, 0)
+        """The degrees in the weights at inputs x (N, inputs): (N, m); 0 for outputs without weights.
+
+        Exact, unless the terms of an average cancel for these very inputs: then upper bounds.
+        """
+        degrees = np.where(self.flat(np.asarray(x), "inputs") == 0, -1, 0)
         for layer in self.layers:
             degrees = layer.degrees(degrees)
         return np.maximum(degrees, 0)
@@ -181,6 +183,7 @@ class PolynomialNetwork:
     def evaluate(self, w: Any, x: Any) -> np.ndarray:
         """f(x; w): (..., N, m) for weights w (..., K) and inputs x (N, inputs), real or complex.
 
+        For a net on images x may have the shape (N, channels, height, width); outputs that are images come as rows.
         Raises ValueError for other shapes and for numbers that are not finite.
         """
         return self.forward(self._weights(w), self._inputs(x))[-1]
@@ -208,19 +211,29 @@ class PolynomialNetwork:
         return array
 
     def _inputs(self, x: Any) -> np.ndarray:
-        array = finite_array(x, "inputs")
-        if array.ndim != 2 or array.shape[1] != self.n_inputs:
-            raise ValueError(f"inputs must have shape (N, {self.n_inputs}), got {array.shape}")
-        return array
+        return self.flat(finite_array(x, "inputs"), "inputs")
+
+    def flat(self, x: np.ndarray, what: str) -> np.ndarray:
+        """Inputs (N, inputs) or (N, *input_shape) as (N, inputs). Raises ValueError for other shapes."""
+        if x.ndim == 2 and x.shape[1] == self.n_inputs:
+            return x
+        if x.ndim > 2 and x.shape[1:] == self.input_shape:
+            return x.reshape(len(x), self.n_inputs)
+        shapes = [(self.n_inputs,)] + ([self.input_shape] if len(self.input_shape) > 1 else [])
+        expected = " or ".join(f"(N, {', '.join(map(str, shape))})" for shape in shapes)
+        raise ValueError(f"{what} must have shape {expected}, got {x.shape}")
 
     def expression(self, x: Sequence[Any]) -> Any:
         """f(x; w) as a sympy expression in `parameters` (a tuple of m for several outputs), exact, not expanded.
 
-        x: one entry for each input, symbols or numbers; floats are the dyadic rationals they stand for.
+        x: one entry for each input, symbols or numbers, for images row by row or nested as (channels, height, width);
+        floats are the dyadic rationals they stand for.
         Raises ValueError for a wrong number of inputs.
         """
         import sympy as sp
 
+        if len(self.input_shape) > 1 and np.shape(x) == self.input_shape:
+            x = np.array(x, dtype=object).ravel().tolist()
         if len(x) != self.n_inputs:
             raise ValueError(f"expression needs {self.n_inputs} inputs, got {len(x)}")
         entries = [e if isinstance(e, sp.Basic) and not e.is_number else ring_number(gaussian(e), sp.S.One) for e in x]
@@ -232,6 +245,7 @@ class PolynomialNetwork:
     def to_torch(self, w: Any) -> Any:
         """The network with real weights w (K,) as a torch Sequential in float64; its parameters() are w in order.
 
+        On images it takes tensors (N, channels, height, width).
         Raises ValueError for weights of another shape, complex ones and NaN.
         """
         array = self._weights(w)
@@ -240,29 +254,22 @@ class PolynomialNetwork:
         return to_module(self.layers, self.slices, array)
 
     @classmethod
-    def from_torch(cls, module: Any) -> "PolynomialNetwork":
+    def from_torch(cls, module: Any, input_shape: Sequence[int] | None = None) -> "PolynomialNetwork":
         """The network that a torch module computes; its weights (K,) are kept in `weights`.
 
-        The module: Linear layers and modules with a PolynomialActivation as attribute `activation` (such as `to_torch`
-        and `SmallNet` make), applied in the order in which they are registered. A copy of it in float64 is checked at
-        inputs of size 1/4 to 32, with its own and with other weights, to rounding.
-        Raises TypeError for other modules, ValueError where the check fails.
+        The module: Linear, Conv2d, AvgPool2d, Flatten and modules with a PolynomialActivation as attribute `activation`
+        (such as `to_torch` and `SmallNet` make), applied in the order in which they are registered; batch normalisation
+        without trainable numbers is the fixed affine map it is in eval mode, dropout nothing there. A copy of the
+        module in float64 is checked at inputs of size 1/4 to 32, with its own and with other weights, to rounding.
+        input_shape: (channels, height, width), for modules that begin with a convolution
+
+        Raises TypeError for other modules, ValueError for modules in training mode where that matters, for sizes that
+        do not fit, and where the check fails.
         """
-        layers, weights = from_module(module)
+        layers, weights = from_module(module, input_shape)
         network = cls.from_layers(layers)
         object.__setattr__(network, "weights", weights)
-        rng = np.random.default_rng(0)
-        scales = np.repeat(2.0 ** np.arange(-2, 6), 8)[:, None]
-        x = scales * rng.uniform(-1, 1, (len(scales), network.n_inputs))
-        for w in (weights, rng.uniform(-1, 1, network.n_parameters)):
-            equations = NetworkEquations(network, x, np.zeros((len(x), network.n_outputs)))
-            with np.errstate(over="ignore", invalid="ignore"):  # high degrees overflow at the largest inputs
-                outputs, expected = module_outputs(module, w, x, network.n_outputs), equations.evaluate(w[None])[0]
-                differ = np.abs(outputs.ravel() - expected) > _ROUNDING * (1 + equations.magnitude(w[None])[0])
-            if differ.any():
-                raise ValueError(
-                    "this module does not compute its layers one after the other in the order of registration"
-                )
+        check_module(module, network, weights)
         return network
 
     # ---- what it can be, and what leaves it the same
@@ -280,7 +287,8 @@ class PolynomialNetwork:
     # ---- equations
 
     def interpolation_system(self, X: Any, Y: Any) -> PolynomialSystem:
-        """f(x_i; w)_j - y_ij = 0, row i*m + j; X (N, inputs), Y (N, m), or (N,) for a single output.
+        """f(x_i; w)_j - y_ij = 0, row i*m + j; X (N, inputs) or (N, channels, height, width), Y (N, m), or (N,)
+        for a single output.
 
         Exact data stay exact. Raises ValueError for other shapes and for numbers that are not finite,
         ConstantEquationError (one, too) where an output does not depend on the weights: without biases, at the input 0.
