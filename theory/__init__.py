@@ -31,6 +31,7 @@ _HOME = {
     "zero_set": "zero_sets",
     "degeneracy": "local_geometry",
     "gram_rank": "gram",
+    "local_dimension": "local_geometry",
     "classify": "critical_points",
     "Claim": "claims.claim",
     "list_claims": "claims",

@@ -6,11 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from theory.rank import numerical_rank
+from theory.germs import ZERO_RESIDUAL, NotOnTheSetError, germ_dimension, relative_residual_at
+from theory.rank import RankDecision, numerical_rank
 from theory.systems import PolynomialSystem, check_system
-
-ZERO_RESIDUAL = 1e-8
-"""A point counts as a zero where every equation is below this, relative to 1 + the sum of its terms' sizes."""
 
 _SMALLEST_UNIT = 1e-2  # of an unknown near 0
 _ROUNDING = 1e-15  # of equations, relative to their terms
@@ -26,7 +24,8 @@ class Degeneracy:
     hessian_nullity: of the Hessian of |F|^2 / 2, the terms with second derivatives included; K - jacobian_rank at zeros
     gap: how far the scaled singular values fall where the rank was read off (the Hessian's, where the point is no zero)
     reliable: that gap is wide enough to decide
-    local_dimension: of the zero set through w, where that is certain (full rank); None at other points
+    local_dimension: of the complex zero set through w, by full rank or by dual spaces (`theory.germs`); None where that
+        is not decided, and at points that are no zeros
     symmetry_dimension: of the orbit of w under the network's continuous symmetries; None where no network is known
     excess: null directions of the Hessian that those symmetries do not explain; None where they are not known
     residual: the largest equation, relative to 1 + the sum of its terms' sizes; is_zero: that it counts as 0
@@ -60,13 +59,14 @@ def degeneracy(system: PolynomialSystem, point: Sequence[Any] | np.ndarray) -> D
     if w.ndim != 1:
         raise ValueError(f"degeneracy takes one point of shape ({system.n_unknowns},), got {w.shape}")
     values = system.evaluate(w)
-    residual = float(np.max(np.abs(values) / (1 + system.magnitude(w))))
+    residual = relative_residual_at(system, w)
     is_zero = residual <= ZERO_RESIDUAL
     jacobian = system.jacobian(w)
     units = np.hypot(np.abs(w), _SMALLEST_UNIT)
-    at = _Scaled.at(system, _refined(system, w, units) if is_zero else w, units)
+    near = _refined(system, w, units) if is_zero else w
+    at = _Scaled.at(system, near, units)
     of_jacobian = numerical_rank(at.sizes, floor=at.floor if is_zero else 0.0)
-    m, n = jacobian.shape
+    n = system.n_unknowns
     of_hessian = of_jacobian
     if not is_zero:
         of_hessian = numerical_rank(_hessian(system, w, values, jacobian) * np.outer(units, units))
@@ -79,12 +79,34 @@ def degeneracy(system: PolynomialSystem, point: Sequence[Any] | np.ndarray) -> D
         hessian_nullity=nullity,
         gap=of_hessian.gap,
         reliable=of_hessian.reliable and of_jacobian.reliable,
-        local_dimension=n - m if is_zero and of_jacobian.rank == m and of_jacobian.reliable else None,
+        local_dimension=_local_dimension(system, near, of_jacobian) if is_zero else None,
         symmetry_dimension=symmetric,
         excess=None if orbit is None else nullity - _explained(system, w, values, jacobian, orbit, is_zero),
         residual=residual,
         is_zero=is_zero,
     )
+
+
+def _local_dimension(system: PolynomialSystem, zero: np.ndarray, rank: RankDecision) -> int | None:
+    m, n = system.n_equations, system.n_unknowns
+    if not rank.reliable:
+        return None
+    return n - m if rank.rank == m else germ_dimension(system, zero, rank.rank)
+
+
+def local_dimension(system: PolynomialSystem, point: Sequence[Any] | np.ndarray) -> int | None:
+    """The largest dimension of the components of the complex zero set through a point (K,); see `theory.germs`.
+
+    None where that is not decided. Raises NotOnTheSetError (a ValueError) for a point that is no zero, and what
+    `degeneracy` raises.
+    """
+    found = degeneracy(system, point)
+    if not found.is_zero:
+        raise NotOnTheSetError(
+            f"the point is not on the zero set: its relative residual is {found.residual:.1e}, 0 is at most "
+            f"{ZERO_RESIDUAL:.0e}"
+        )
+    return found.local_dimension
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,6 +20,7 @@ from theory.continuation.isolation import local_multiplicity
 from theory.continuation.sift import relative_residual
 from theory.continuation.solve import TooManyPathsError, UnderdeterminedError, solve
 from theory.deflation import deflate
+from theory.germs import NotOnTheSetError
 from theory.real_points import real_points
 from theory.slicing import random_slices, randomize, with_slices
 from theory.systems import PolynomialSystem, check_system
@@ -142,6 +143,17 @@ class ZeroSet:
         """Whether every equation vanishes at the point (n,), relative to the size of its terms."""
         target = _one_point(point, self.system.n_unknowns)
         return bool(relative_residual(self.system, target[None])[0] < VANISHES_AT_SINGULAR)
+
+    def local_dimension(self, point: Sequence[Any] | np.ndarray) -> int:
+        """The largest dimension of the components through the point (n,), by their witness sets.
+
+        Raises NotOnTheSetError (a ValueError) for a point that lies on none of them.
+        """
+        if self.contains(point):
+            for component in self.components:  # largest dimension first
+                if component.contains(point):
+                    return component.dimension
+        raise NotOnTheSetError(f"the point is not on the zero set, nor on any of its {len(self.components)} components")
 
     def sample(self, n: int, real: bool = False, seed: int = 0) -> np.ndarray:
         """n points of the zero set (n, unknowns): of its components in turn, or real ones.

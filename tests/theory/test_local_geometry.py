@@ -33,9 +33,9 @@ def test_a_smooth_zero_has_the_dimension_of_the_implicit_function_theorem():
     assert found.excess is None
 
 
-def test_at_a_crossing_the_tangent_space_is_larger_and_the_dimension_is_not_claimed():
+def test_at_a_crossing_the_tangent_space_is_larger_than_the_set():
     found = degeneracy(PolynomialSystem([x * y], [x, y]), [0, 0])
-    assert (found.jacobian_rank, found.hessian_nullity, found.local_dimension) == (0, 2, None)
+    assert (found.jacobian_rank, found.hessian_nullity, found.local_dimension) == (0, 2, 1)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_singular_zeros_known_to_half_the_digits_have_the_rank_of_the_exact_ones
     for point in exact + noise:
         found = degeneracy(system, point)
         assert (found.jacobian_rank, found.hessian_nullity) == (rank, n - rank)
-        assert found.local_dimension == (0 if rank == n else None)
+        assert found.local_dimension in ((0,) if rank == n else (0, None))  # few digits may leave it open
         assert found.reliable
 
 
@@ -148,7 +148,7 @@ def test_near_a_degenerate_net_the_nullity_is_that_of_the_net():
     system = network.interpolation_system([[1.0]], [0.0])
     near, there = degeneracy(system, [1e-10, 1]), degeneracy(system, [0, 1])
     assert near.hessian_nullity == there.hessian_nullity == 2
-    assert near.local_dimension is there.local_dimension is None
+    assert near.local_dimension == there.local_dimension == 1
 
 
 def test_regular_zeros_known_to_half_the_digits_keep_their_dimension():

@@ -8,7 +8,7 @@ set of a system of polynomial equations, SIAM J. Numer. Anal. 47 (2009); F. Maca
 systems (1916).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations_with_replacement
 from math import comb
 
@@ -47,14 +47,25 @@ def local_multiplicity(system: PolynomialSystem, point: np.ndarray, most: int) -
 
 def dual_dimension(system: PolynomialSystem, point: np.ndarray, order: int) -> int | None:
     """h_order at a zero (n,): the nullity of the Macaulay matrix; None where it is too large or its rank unclear."""
-    n = system.n_unknowns
+    if comb(system.n_unknowns + order, order) > _MOST_COLUMNS:
+        return None
+    equations = [_taylor(p, point, order) for p in system.polynomials]
+    return macaulay_nullity(equations, system.n_unknowns, order, system.magnitude(point).max())
+
+
+def macaulay_nullity(
+    equations: Sequence[dict[Exponents, complex]], n: int, order: int, terms: float, noise: float = _NOISE
+) -> int | None:
+    """The nullity of the Macaulay matrix of power series in n unknowns, given by their coefficients up to the order.
+
+    terms: the size of what the coefficients are differences of; noise: their relative error
+    None where the matrix is too large or its rank unclear.
+    """
     if comb(n + order, order) > _MOST_COLUMNS:
         return None
-    column = {e: k for k, e in enumerate(_monomials(n, order))}
-    equations = [_taylor(p, point, order) for p in system.polynomials]
-    terms = system.magnitude(point).max()
+    column = {e: k for k, e in enumerate(monomials(n, order))}
     rows = []
-    for shift in _monomials(n, order - 1):
+    for shift in monomials(n, order - 1):
         for coefficients in equations:
             row = np.zeros(len(column), complex)
             for exponents, value in coefficients.items():
@@ -64,12 +75,12 @@ def dual_dimension(system: PolynomialSystem, point: np.ndarray, order: int) -> i
             rows.append(row)
     matrix = np.array(rows)
     size = np.linalg.norm(matrix, axis=1)
-    kept = size > max(_NOISE * size.max(), _ROUNDED * terms)
-    decision = numerical_rank(matrix[kept] / size[kept, None], _NOISE)
+    kept = size > max(noise * size.max(), _ROUNDED * terms)
+    decision = numerical_rank(matrix[kept] / size[kept, None], noise)
     return len(column) - decision.rank if decision.reliable or decision.rank == len(column) else None
 
 
-def _monomials(n: int, order: int) -> Iterator[Exponents]:
+def monomials(n: int, order: int) -> Iterator[Exponents]:
     """All exponents of degree at most `order`."""
     for degree in range(order + 1):
         for chosen in combinations_with_replacement(range(n), degree):
