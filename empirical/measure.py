@@ -107,7 +107,8 @@ def embed(distances: np.ndarray, dimensions: int = 2) -> Embedding:
     """Classical (strain, Torgerson) multidimensional scaling of distances (n, n), n > dimensions."""
     from sklearn.manifold import ClassicalMDS
 
-    points = ClassicalMDS(n_components=dimensions, metric="precomputed").fit_transform(distances)
+    with np.errstate(invalid="ignore"):  # the root of a negative eigenvalue: nothing is left for that axis
+        points = np.nan_to_num(ClassicalMDS(n_components=dimensions, metric="precomputed").fit_transform(distances))
     apart = np.linalg.norm(points[:, None] - points, axis=2)
     squares = distances**2
     centred = -(squares - squares.mean(0) - squares.mean(1)[:, None] + squares.mean()) / 2

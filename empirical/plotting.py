@@ -275,6 +275,59 @@ def _levels(values: np.ma.MaskedArray) -> tuple[np.ndarray, Normalize]:
     return np.linspace(low, high, 16), Normalize(low, high)
 
 
+def paths(
+    series: Mapping[str, Any],
+    *,
+    texts: Mapping[str, Sequence[str]] | None = None,
+    title: str = "",
+    axes: Axes | None = None,
+) -> Figure:
+    """Ways through a map whose units and directions mean nothing: label -> (p, 2), joined in their order.
+
+    A circle is where each starts, a large star where it ends; texts: label -> one text a point, "" for none.
+    """
+    axes = axes or _alone()
+    with matplotlib.rc_context(_STYLE):
+        for k, (label, way) in enumerate(series.items()):
+            across, up = np.asarray(way, float).T
+            look = style(k)
+            axes.plot(across, up, label=label, markersize=2.5, linewidth=0.9, **look)
+            axes.plot(across[:1], up[:1], "o", color=look["color"], markerfacecolor="white", markersize=6.0)
+            axes.plot(across[-1:], up[-1:], "*", color=look["color"], markeredgecolor="black", markersize=10.0)
+            for x, y, text in zip(across, up, (texts or {}).get(label, ()), strict=False):
+                axes.annotate(text, (x, y), xytext=(2, 2), textcoords="offset points", fontsize=6.0, color="#333333")
+        axes.set_aspect("equal", adjustable="datalim")
+        axes.tick_params(labelsize=6.0)
+        _finish(axes, "first axis of the map", "second axis", title, "", None, legend=len(series) > 1)
+    return _figure(axes)
+
+
+def matrix(
+    values: Any,
+    *,
+    x: str,
+    y: str,
+    quantity: str,
+    labels: Sequence[str] | None = None,
+    limits: tuple[float, float] | None = None,
+    title: str = "",
+    axes: Axes | None = None,
+) -> Figure:
+    """A matrix as squares of a colour scale, its first row on top; labels: of rows and columns alike."""
+    axes = axes or _alone()
+    numbers = np.asarray(values, float)
+    low, high = limits or (float(np.nanmin(numbers)), float(np.nanmax(numbers)))
+    with matplotlib.rc_context(_STYLE):
+        drawn = axes.imshow(numbers, cmap="cividis", vmin=low, vmax=high)
+        _figure(axes).colorbar(drawn, ax=axes, label=quantity)
+        _finish(axes, x, y, title, "", None, legend=False)
+        if labels is not None:
+            axes.set_xticks(range(numbers.shape[1]), list(labels), fontsize=6.0, rotation=90)
+            axes.set_yticks(range(numbers.shape[0]), list(labels), fontsize=6.0)
+        axes.grid(visible=False)
+    return _figure(axes)
+
+
 def mark(axes: Axes, value: float, text: str, *, vertical: bool = False, below: bool = False) -> None:
     """A thin dotted line at a reference value (a prediction, a threshold) with its text beside it, or below it."""
     look: dict[str, Any] = {"textcoords": "offset points", "fontsize": 7, "color": "#555555"}

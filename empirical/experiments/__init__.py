@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 EXPERIMENTS = {
     "zero-set-dimension": "nullity of the error's Hessian where training ends, polynomial and ReLU nets",
     "polynomial-net": "ReLU and polynomial nets trained alike: error curves, gap, what leaves the interval",
+    "flat-global-minima": "a minimum perturbed by 0.1 S and trained again: errors, maps of the paths, where they end",
     "flatness-radius": "distance to a rise of the loss by 0.05 in random directions, natural and random labels",
     "minimum-norm": "where SGD ends on a flat minimum, against the nearest and the least solution",
     "gradient-noise": "minibatch gradients early and late: mean, covariance, distance from a Gaussian, by batch size",

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from empirical.data import load_data, with_random_labels
-from empirical.experiments import flatness_radius
+from empirical.experiments import flat_global_minima, flatness_radius
 from empirical.minima import Training, minima
 
 QUICK = Training(natural=15, random=40, batch=30, rate=0.2, hidden=(30, 20))
@@ -74,6 +74,38 @@ def test_the_ratio_of_the_radii_decides(natural, verdict):
     assert flatness_radius._claim(table, 5.0, config, 0).verdict != "holds"  # the control did not come out
     table[0]["radius"] = np.inf
     assert flatness_radius._claim(table, 0.1, config, 0).verdict != "holds"
+
+
+@pytest.fixture(scope="module")
+def perturbed_minima(digits):
+    config = replace(flat_global_minima.PRESETS["smoke"], sgd_epochs=12, steps=4, keep=2, nets=2, runs=2, early=(3,))
+    return flat_global_minima.compute(config, digits, seed=0)
+
+
+def test_perturbed_minima_end_apart_and_without_noise_at_one_point(perturbed_minima):
+    claim = perturbed_minima.claim
+    assert claim.control.passed
+    kept = claim.observed["distance of the ends / of the starts, 2 nets"]
+    assert 0.5 < float(kept.split(",")[0]) < 1.5
+    assert "M_3 of the first net" in claim.note
+    runs = perturbed_minima.series["runs"]
+    assert len(runs) == 2 * 2 + 2 + 2  # runs of both nets, two without noise, two from the early net
+    assert all(len(run.weights) == 3 for run in runs)  # after 0, 2, 4 steps
+    figures = flat_global_minima.draw(perturbed_minima)
+    assert set(figures) == {"curves", "paths", "curves-M3", "paths-M3", "confusion"}
+
+
+def test_ends_that_come_together_fail_and_errors_above_zero_fail(perturbed_minima):
+    runs, config = perturbed_minima.series["runs"], perturbed_minima.series["config"]
+    final = [run for run in runs if run.start == "final" and run.noise]
+    assert all(run.history.last.train_error == 0 for run in final) == (perturbed_minima.claim.verdict == "holds")
+    together = [replace(run, weights=np.stack([run.weights[0], runs[0].weights[-1]])) for run in runs]
+    assert flat_global_minima._claim(together, replace(config, early=()), 0).verdict == "fails"
+
+
+def test_confusion_matrices_have_the_shares_of_each_class():
+    found = flat_global_minima._confusion(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]), 3)
+    np.testing.assert_array_equal(found, [[0.5, 0.5, 0], [0, 1, 0], [0, 0, 0]])
 
 
 def test_data_that_are_no_images_are_refused():

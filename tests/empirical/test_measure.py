@@ -41,6 +41,10 @@ def test_distances_of_points_in_the_plane_are_met_exactly_and_others_are_not():
     assert found.stress < 1e-12
     assert found.share == pytest.approx(1)
     np.testing.assert_allclose(found.points.mean(0), 0, atol=1e-12)
+    on_a_line = embed(np.abs(np.subtract.outer(np.arange(4.0), np.arange(4.0))))
+    np.testing.assert_allclose(abs(on_a_line.points), [[1.5, 0], [0.5, 0], [0.5, 0], [1.5, 0]], atol=1e-7)
+    two_of_four = embed(np.kron(1 - np.eye(2), np.ones((2, 2))))  # two pairs of equal points: one axis is left
+    assert np.isfinite(two_of_four.points).all()
     simplex = embed(1 - np.eye(5))  # 5 points at distance 1: four equal eigenvalues of 1/2, of which two are kept
     assert simplex.share == pytest.approx(2 / 4)
     assert simplex.stress > 0.2

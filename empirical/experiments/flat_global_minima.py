@@ -1,0 +1,317 @@
+"""A global minimum perturbed and trained again, several times: does it end elsewhere? The claim `flat-global-minima`.
+
+A net is trained to zero error by SGD, then by batch descent. All its layers get Gaussian noise of 0.1 of their own
+standard deviation, and batch descent goes on; so several times, from several nets.
+
+The test: for each net the mean distance (1 - cosine of all weights) between pairs of ends, over that between the
+perturbed starts: near 1 where the noise is kept (flat directions), near 0 where the runs come back to one point. Its
+mean over the nets has Student's interval at error rate 0.01 on either side: above 0.5 the ends are different minima,
+below 0.5 they are not. And every run must end at zero training error.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from empirical import comparisons, measure
+from empirical.data import Data, square_images
+from empirical.evaluation import placed
+from empirical.models import PlainCNN
+from empirical.records import Result
+from empirical.train import History, TrainConfig, train_each
+from theory.claims.claim import Case, Claim, Control
+
+ID = "flat-global-minima"
+STATEMENT = (
+    "Batch descent from a perturbed global minimum comes back to zero training error, and runs with different noise "
+    "end in different global minima."
+)
+SOURCE = "arXiv 1703.09833, Fig. 5"
+REPORTED = {
+    "Fig. 5": "noise 0.1 S, 200 epochs of gradient descent, 4 runs: errors and losses, MDS of the paths, confusion "
+    "matrices; 4 different solutions; no numbers in the text at hand"
+}
+FINAL = "final"
+
+
+@dataclass(frozen=True)
+class Config:
+    """noise, steps, runs: of Fig. 5. The lengths of the trainings before are recalled, not quoted; the rates are ours.
+
+    sgd_epochs, batch, rate: to zero error; descent_steps, descent_rate: of the batch descent after that
+    early: epochs of SGD after which the first net is perturbed as well (M_5 and M_30 of the source's appendix)
+    keep: steps from one snapshot of a path to the next; nets: independent trainings
+    apart: the share of the distance of the starts above which ends are different minima
+    """
+
+    data: str = "cifar10"
+    subset: tuple[int, int] | None = None
+    sgd_epochs: int = 60
+    batch: int = 100
+    rate: float = 0.01
+    descent_steps: int = 400
+    descent_rate: float = 0.1
+    early: tuple[int, ...] = (5, 30)
+    noise: float = 0.1
+    runs: int = 4
+    steps: int = 200
+    keep: int = 10
+    nets: int = 5
+    apart: float = 0.5
+    piece: int | None = 5000  # images held at a time in batch descent
+
+
+PRESETS = {
+    "smoke": Config(data="digits", subset=(300, 200), sgd_epochs=25, rate=0.1, descent_steps=5, early=(), runs=3,
+                    steps=10, keep=5, nets=3, piece=None),
+    "cpu": Config(subset=(2000, 1000), sgd_epochs=40, descent_steps=30, early=(5,), steps=50, keep=5, nets=3,
+                  piece=None),
+    "paper": Config(),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Run:
+    """One path. start: FINAL or the epoch of SGD at which the net was perturbed; weights: (snapshots, K)."""
+
+    net: int
+    start: str
+    number: int
+    noise: float
+    history: History
+    weights: np.ndarray
+    predictions: np.ndarray  # (test images,)
+
+    @property
+    def name(self) -> str:
+        return f"run {self.number + 1}" if self.noise else "without noise"
+
+
+def check_data(data: Data | None) -> Data:
+    """The data, if they are square images; ValueError otherwise."""
+    return square_images(data, ID)
+
+
+def compute(
+    config: Config,
+    data: Data | None,
+    *,
+    seed: int,
+    device: str = "cpu",
+    progress: Callable[[int, int, str], None] | None = None,
+    checkpoints: Path | None = None,
+) -> Result:
+    """Train the nets, perturb each of them several times, train again, compare where they end."""
+    data = check_data(data)
+    folders = [None if checkpoints is None else checkpoints / part for part in ("sgd", "descent", "again")]
+    minima = _minima(config, data, seed, device, folders[:2])
+    if progress is not None:
+        progress(1, 2, f"{len(minima)} nets trained")
+    jobs, labels = [], []
+    for (net, start), model in minima.items():
+        kinds = [(number, config.noise) for number in range(config.runs)]
+        twins = [(config.runs, 0.0), (config.runs + 1, 0.0)] if (net, start) == (0, FINAL) else []
+        for number, noise in kinds + twins:
+            own = int(np.random.default_rng([seed, net, number]).integers(2**31))
+            labels.append((net, start, number, noise))
+            jobs.append((measure.perturbed(model, noise, own), _descent(config, config.steps)))
+    trained = train_each(jobs, data, device=device, checkpoints=folders[2])
+    if progress is not None:
+        progress(2, 2, f"{len(jobs)} runs after perturbation")
+    runs = [
+        Run(*label, history, np.stack([*history.weights.values()]), predictions(model, data))
+        for label, (model, history) in zip(labels, trained, strict=True)
+    ]
+    origins = {key: measure.weight_vector(model) for key, model in minima.items()}
+    parts = measure.layers(jobs[0][0])
+    table = [row for run in runs for row in _rows(run)]
+    return Result(_claim(runs, config, seed), table, _maps(runs, origins, parts, data, config))
+
+
+def predictions(model: nn.Module, data: Data) -> np.ndarray:
+    """The class of each test image, (test images,)."""
+    model.eval()
+    with torch.inference_mode():
+        found = [model(some).argmax(1) for some in placed(data.test_inputs, model, "cpu").split(500)]
+    return torch.cat(found).numpy()
+
+
+def _minima(
+    config: Config, data: Data, seed: int, device: str, folders: Sequence[Path | None]
+) -> dict[tuple[int, str], nn.Module]:
+    """(net, start) -> the net to perturb: after SGD and batch descent, and as SGD had it at the early epochs."""
+    shape = (data.train_inputs.shape[1], *data.train_inputs.shape[2:])
+    jobs = []
+    for net in range(config.nets):
+        own = int(np.random.default_rng([seed, net]).integers(2**31))
+        schedule = TrainConfig(config.sgd_epochs, config.batch, config.rate, every=config.sgd_epochs, seed=own,
+                               keep=config.early)  # fmt: skip
+        jobs.append((PlainCNN(n_classes=data.n_classes, input_shape=shape, seed=own), schedule))
+    found: dict[tuple[int, str], nn.Module] = {}
+    trained = train_each(jobs, data, device=device, checkpoints=folders[0])
+    for epoch, weights in trained[0][1].weights.items():
+        found[0, str(epoch)] = PlainCNN(n_classes=data.n_classes, input_shape=shape)
+        measure.set_weights(found[0, str(epoch)], weights)
+    polished = [(model, replace(_descent(config, config.descent_steps), keep=())) for model, _ in trained]
+    for net, (model, _) in enumerate(train_each(polished, data, device=device, checkpoints=folders[1])):
+        found[net, FINAL] = model
+    return found
+
+
+def _descent(config: Config, steps: int) -> TrainConfig:
+    kept = tuple(range(0, steps + 1, config.keep))
+    return TrainConfig(steps, None, config.descent_rate, every=max(1, steps // 25), keep=kept, piece=config.piece)
+
+
+def _rows(run: Run) -> Iterator[dict[str, Any]]:
+    for row in run.history.rows():
+        yield {"net": run.net, "start": run.start, "run": run.number, "noise": run.noise} | row
+
+
+def _apart(runs: Sequence[Run]) -> tuple[float, float, float]:
+    """Over pairs of runs: mean distance of the ends, that of the starts, share of test images predicted differently."""
+    stack = np.concatenate([[run.weights[0] for run in runs], [run.weights[-1] for run in runs]])
+    found = measure.distances(stack, {"all": slice(None)})["all"]
+    n = len(runs)
+    pairs = list(combinations(range(n), 2))
+    disagree = [float(np.mean(runs[a].predictions != runs[b].predictions)) for a, b in pairs]
+    starts, ends = ([found[k + a, k + b] for a, b in pairs] for k in (0, n))
+    return float(np.mean(ends)), float(np.mean(starts)), float(np.mean(disagree))
+
+
+def _claim(runs: list[Run], config: Config, seed: int) -> Claim:
+    finals = [[r for r in runs if (r.net, r.start) == (net, FINAL) and r.noise] for net in range(config.nets)]
+    found = [_apart(of_net) for of_net in finals]
+    kept = comparisons.mean([ends / starts for ends, starts, _ in found])
+    errors = [run.history.last.train_error for of_net in finals for run in of_net]
+    cases = [
+        Case("training error of all runs at the end", 0.0, max(errors), max(errors) == 0.0),
+        Case(
+            f"distance of the ends / of the starts, {config.nets} nets",
+            f"above {config.apart:g}",
+            kept.text(".2f"),
+            kept.above(config.apart),
+        ),
+    ]
+    return Claim.from_cases(
+        cases,
+        _control(runs, finals[0], config),
+        id=ID,
+        side="empirical",
+        statement=STATEMENT,
+        source=SOURCE,
+        tolerance="Student's interval over nets, 0.01 on either side; the bound of one half is ours",
+        seed=seed,
+        note=_note(runs, found, config),
+    )
+
+
+def _control(runs: Sequence[Run], first: Sequence[Run], config: Config) -> Control:
+    """Without noise two runs must end in one point, up to what a GPU's sums leave open."""
+    twins, moved = _apart([run for run in runs if run.noise == 0])[0], _apart(first)[0]
+    return Control(
+        "batch descent without noise, twice, must not end at different minima",
+        f"distance of the ends at most a hundredth of that with noise, {moved:.2g}",
+        f"{twins:.2g}",
+        passed=twins <= moved / 100,
+    )
+
+
+def _note(runs: Sequence[Run], found: Sequence[tuple[float, float, float]], config: Config) -> str:
+    ends, starts, disagree = np.mean(found, axis=0)
+    tests = [run.history.last.test_error for run in runs if run.start == FINAL and run.noise]
+    said = [
+        f"1 - cosine of pairs of ends {ends:.2g}, of perturbed starts {starts:.2g}; {disagree:.1%} of test images "
+        f"predicted differently by two ends; test errors {min(tests):.1%} to {max(tests):.1%}."
+    ]
+    for epoch in config.early:
+        some = [r for r in runs if r.start == str(epoch)]
+        last = [r.history.last for r in some]
+        ends, starts, _ = _apart(some)
+        said.append(
+            f"M_{epoch} of the first net: training errors at the end up to {max(e.train_error for e in last):.1%}, "
+            f"distance of ends {ends:.2g} after {starts:.2g}."
+        )
+    return " ".join(said)
+
+
+def _maps(
+    runs: list[Run], origins: dict[tuple[int, str], np.ndarray], parts: dict[str, slice], data: Data, config: Config
+) -> dict[str, Any]:
+    """What the figures need of the first net: maps of its runs' paths by layer, confusion matrices of their ends."""
+    maps, single = {}, {}
+    for start in (FINAL, *map(str, config.early)):
+        some = [run for run in runs if (run.net, run.start) == (0, start) and run.noise]
+        stack = np.concatenate([origins[0, start][None], *(run.weights for run in some)])
+        maps[start] = {name: measure.embed(d) for name, d in measure.distances(stack, parts).items()}
+        one = measure.distances(some[0].weights, parts)
+        single[start] = {name: measure.embed(d) for name, d in one.items()}
+    ends = [run for run in runs if (run.net, run.start) == (0, FINAL)]
+    truth = data.test_labels.numpy()
+    confusion = {run.name: _confusion(truth, run.predictions, data.n_classes) for run in ends if run.noise}
+    return {"maps": maps, "single": single, "confusion": confusion, "runs": runs, "config": config}
+
+
+def _confusion(truth: np.ndarray, found: np.ndarray, classes: int) -> np.ndarray:
+    """Share of each class (row) that was taken for each class (column), (classes, classes)."""
+    counts = np.zeros((classes, classes))
+    np.add.at(counts, (truth, found), 1)
+    return counts / np.maximum(counts.sum(1, keepdims=True), 1)
+
+
+def draw(result: Result) -> dict[str, Any]:
+    """As Fig. 5 and its appendix: errors and losses, maps of the paths by layer, of one path, confusion matrices."""
+    from empirical import plotting
+
+    figures = {}
+    for start in result.series["maps"]:
+        name = "" if start == FINAL else f"-M{start}"
+        figures[f"curves{name}"] = _curves(result, start)
+        figures[f"paths{name}"] = _paths(result, start)
+    figure, places = plotting.panels(len(result.series["confusion"]), width=2.9, height=2.6)
+    for (name, values), axes in zip(result.series["confusion"].items(), places, strict=True):
+        plotting.matrix(values, x="predicted class", y="true class", quantity="share of the class", limits=(0, 1),
+                        labels=[str(k) for k in range(len(values))],
+                        title=name, axes=axes)  # fmt: skip
+    return figures | {"confusion": figure}
+
+
+def _curves(result: Result, start: str) -> Any:
+    from empirical import plotting
+
+    figure, places = plotting.panels(4, width=2.9)
+    names = {"train_error": "training error", "train_loss": "training loss", "test_error": "test error",
+             "test_loss": "test loss"}  # fmt: skip
+    runs = [run for run in result.series["runs"] if (run.net, run.start) == (0, start)]
+    for axes, (column, title) in zip(places, names.items(), strict=True):
+        series = {
+            run.name: ([e.epoch for e in run.history.epochs], [getattr(e, column) for e in run.history.epochs])
+            for run in runs
+        }
+        plotting.lines(series, x="steps of batch descent", y=title, markers=False, axes=axes)
+    return figure
+
+
+def _paths(result: Result, start: str) -> Any:
+    from empirical import plotting
+
+    maps, single = result.series["maps"][start], result.series["single"][start]
+    runs = [r for r in result.series["runs"] if (r.net, r.start) == (0, start) and r.noise]
+    names = [*maps]
+    figure, places = plotting.panels(len(names), 2, width=2.7, height=2.7)
+    for name, above, below in zip(names, places[: len(names)], places[len(names) :], strict=True):
+        points, length = maps[name].points, len(runs[0].weights)
+        ways = {run.name: points[1 + k * length : 1 + (k + 1) * length] for k, run in enumerate(runs)}
+        title = "all layers" if name == "all" else f"layer {name}"
+        plotting.paths(ways, title=f"{title}: share {maps[name].share:.0%}, stress {maps[name].stress:.2f}", axes=above)
+        above.plot(*points[0], "X", color="black", markersize=7)
+        errors = {e.epoch: e.train_error for e in runs[0].history.epochs}
+        texts = [f"{errors[at]:.1%}" if at in errors else "" for at in runs[0].history.weights]
+        plotting.paths({"run 1": single[name].points}, texts={"run 1": texts}, title=f"{title}: one path", axes=below)
+    return figure
