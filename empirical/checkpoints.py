@@ -117,15 +117,17 @@ def identity(config: Mapping[str, Any], data: str, model: torch.nn.Module) -> di
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    from safetensors import SafetensorError, safe_open
+    """Numbers and tensors of a file, opened once: it may be replaced at any moment."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load as parse
 
+    content = path.read_bytes()
     try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            names = file.keys()
-            tensors = {name: file.get_tensor(name) for name in names}
+        tensors = parse(content)
     except SafetensorError as error:
         raise ValueError(str(error)) from error
+    length = int.from_bytes(content[:8], "little")  # the format: length of the header, header as JSON, tensors
+    metadata = json.loads(content[8 : 8 + length]).get("__metadata__", {})
     if _digest(metadata["training"], tensors) != metadata["sha256"]:
         raise ValueError("its contents are not what was written")
     return json.loads(metadata["training"]), tensors
