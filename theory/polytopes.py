@@ -204,11 +204,12 @@ def _follow(
     Returns edges (cells, n, 2), the normals and their derivatives by t, as numerators, (cells, n), volumes (cells,).
     """
     first = np.cumsum([0, *map(len, supports)])
-    points = np.ascontiguousarray(np.vstack(supports))
+    points = np.vstack(supports)
     if len(edges) == 0:
         none = np.zeros((0, len(supports)), np.int64)
         return edges, none, none, np.zeros(0, np.int64)
-    state, table = mixed_cells.flip(edges, points, first, np.concatenate(heights), np.concatenate(speeds), max_work)
+    table = mixed_cells.sparse(points, first, np.concatenate(heights), np.concatenate(speeds))
+    state, found = mixed_cells.flip(edges, table, max_work)
     if state == mixed_cells.TIE:
         raise _Tie
     if state == mixed_cells.OVERFLOW:
@@ -216,7 +217,7 @@ def _follow(
     if state == mixed_cells.SPENT:
         raise MixedVolumeError(f"the mixed cells take more work than max_work = {max_work:g} allows")
     n = len(supports)
-    cells, normals, drifts = table[:, : 2 * n], table[:, 2 * n : 3 * n], table[:, 3 * n : 4 * n]
+    cells, normals, drifts = found[:, : 2 * n], found[:, 2 * n : 3 * n], found[:, 3 * n : 4 * n]
     if state == mixed_cells.WRONG or len(np.unique(cells, axis=0)) < len(cells):
         raise MixedVolumeError("a cell at the end of the ray is no cell of the lifting")
-    return cells.reshape(-1, n, 2), normals, drifts, table[:, 4 * n]
+    return cells.reshape(-1, n, 2), normals, drifts, found[:, 4 * n]

@@ -1,79 +1,41 @@
-"""Where paths end that the tracker did not settle: singular points and infinity, by going round the end.
+"""Where paths end that the tracker did not settle: at infinity, by how fast they go there; at singular points and at
+infinity, by going round the end.
 
-Near its end a path is x(t) = power series in t^(1/w). Carried round t = 0 on a small circle w times it closes; w is
-its winding number, the mean of the points on the way is its end (Cauchy's formula; for analytic functions the trapezoid
-rule converges geometrically), and the number of turns of the homogenising coordinate round 0 is w times its valuation:
-positive exactly if the path goes to infinity. An end counts once two radii agree on all of this.
+A path to infinity goes there like t^valuation: a straight line in the logarithms of t and of the homogenising
+coordinate. Where several decades of t do not show it, paths are carried round the end: there x(t) is a power series in
+t^(1/w). Carried round t = 0 on a small circle w times it closes; w is its winding number, the mean of the points on the
+way is its end (Cauchy's formula; for analytic functions the trapezoid rule converges geometrically), and the number of
+turns of the homogenising coordinate round 0 is w times its valuation: positive exactly if the path goes to infinity.
+An end counts once two radii agree on all of this.
 Source: A. Morgan, A. Sommese, C. Wampler, Computing singular solutions to nonlinear analytic systems, Numer. Math. 58
-(1991).
+(1991); B. Huber, J. Verschelde, Polyhedral end games for polynomial continuation, Numer. Algorithms 18 (1998).
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from theory.continuation.circuits import Circuits, go_round, parameters_at, unit
 from theory.continuation.homotopy import Homotopy
 from theory.continuation.tape import evaluate
-from theory.continuation.tracker import DEFAULT, ERROR, HOMOGENISING, LAST_U, REACHED, Ends, Settings, carry, track
+from theory.continuation.tracker import DEFAULT, ERROR, HOMOGENISING, LAST_U, REACHED, Ends, carry
 
-CORNERS = 8  # of the polygon that stands for a circle
-LARGEST_WINDING = 24
-CIRCUITS = ((range(5, 11), 1), (range(4, 9), LARGEST_WINDING), (range(2, 5), LARGEST_WINDING))
-"""Radii as powers of 1/10, and how often to go round: cheap circuits for the many paths to infinity come first, wide
-ones (which close less often) for the few paths that rounding errors spoil further in come last."""
-_LOOP = DEFAULT._replace(endgame=0.0, largest_step=0.5, accepted_update=1e-8, predictor_error=1e-3, newton_ratio=0.05)
-_CLOSED = 1e-6  # relative distance to the first point that counts as closed
-_AGREE = 1e-7  # ends found at two radii
+WINDINGS = 24  # circuits after which a path is taken for one that does not close
+_NEAR, _FAR = range(2, 7), range(7, 11)
+"""Times, as powers of 1/10, at which paths on their way down are looked at: most ends at infinity show by the first."""
+_CIRCUITS = (range(4, 9), range(2, 5))
+"""Radii as powers of 1/10: wide circuits, which close less often, for paths that rounding errors spoil further in."""
+_WAY = DEFAULT._replace(endgame=0.0, accepted_update=1e-6)
+_CIRCLE = _WAY._replace(largest_step=0.5, predictor_error=1e-3, newton_ratio=0.05, max_steps=100.0)
+_STEADY = 0.1  # relative change of a valuation over two decades
+_SAME = 0.02  # the same between slope and turns
+_SMALLEST_VALUATION = 0.02
+_AGREE = 1e-7  # ends found at two radii; |x_0| / |x| of an infinite one
 _ROUNDING_U = 1e-14  # time 0 itself is reached to within rounding only,
 _KNOWN = 1e-6  # and the point there known if Newton's updates are below that, relative
 _SLOW = 1e-3  # |x_0| / |x| that no finite solution is expected to fall below
-
-
-@dataclass(frozen=True, eq=False)
-class Circuits:
-    """Paths carried round a circle until they closed, a row each.
-
-    winding: 0 where it did not close; valuation: turns of the homogenising coordinate per circuit; mean: estimate of
-    the end, (p, coordinates), unit length in each group; size: of the homogenising coordinate relative to the point
-    """
-
-    winding: np.ndarray
-    valuation: np.ndarray
-    mean: np.ndarray
-    size: np.ndarray
-
-
-def parameters_at(homotopy: Homotopy, times: np.ndarray) -> np.ndarray:
-    """The parameters at complex times (1: start, 0: end): (times, m)."""
-    first, last = homotopy.parameters
-    return last + np.multiply.outer(times, first - last)
-
-
-def advance(homotopy: Homotopy, points: np.ndarray, first: float, last: float, settings: Settings = _LOOP) -> Ends:
-    """Track points from one time to another."""
-    return track(homotopy.tape, points, parameters_at(homotopy, np.array([first, last])), 0, 1, settings)
-
-
-def normalised(homotopy: Homotopy, points: np.ndarray, against: np.ndarray) -> np.ndarray:
-    """Each group of coordinates scaled so that its product with the conjugate of `against` is the latter's norm^2."""
-    scaled = np.array(points)
-    for g in range(homotopy.tape.n_groups):
-        part = homotopy.tape.group == g
-        reference = against[:, part].conj()
-        with np.errstate(all="ignore"):
-            scaled[:, part] *= (np.abs(reference) ** 2).sum(1, keepdims=True) / (points[:, part] * reference).sum(1)[
-                :, None
-            ]
-    return scaled
-
-
-def unit(homotopy: Homotopy, points: np.ndarray) -> np.ndarray:
-    """Each group of coordinates scaled to length 1."""
-    scaled = np.array(points)
-    for g in range(homotopy.tape.n_groups):
-        part = homotopy.tape.group == g
-        scaled[:, part] /= np.maximum(np.linalg.norm(points[:, part], axis=1, keepdims=True), 1e-300)
-    return scaled
+_TINY = 1e-6  # |x_0| / |x| that may be rounding where the Jacobian is singular
+_FITS = 1.5  # times nearer or further than expected
 
 
 def condition_at_end(homotopy: Homotopy, points: np.ndarray) -> np.ndarray:
@@ -96,42 +58,6 @@ def condition_at_end(homotopy: Homotopy, points: np.ndarray) -> np.ndarray:
     return 1 / np.maximum(np.linalg.svd(rows, compute_uv=False)[:, -1], 1e-300)
 
 
-def go_round(homotopy: Homotopy, points: np.ndarray, radius: float, limit: int) -> Circuits:
-    """Carry points (p, coordinates) at time `radius` round 0 until each comes back to itself, `limit` times at most."""
-    count, groups = len(points), homotopy.tape.n_groups
-    corners = parameters_at(homotopy, radius * np.exp(2j * np.pi * np.arange(CORNERS) / CORNERS))
-    start = unit(homotopy, points)
-    current, total = start.copy(), np.zeros_like(start)
-    angle = np.zeros((count, groups))
-    winding, alive, laps = np.zeros(count, int), np.ones(count, bool), np.zeros(count)
-    circle = np.arange(CORNERS + 1) % CORNERS
-    for lap in range(1, limit + 1):
-        moving = np.flatnonzero(alive)
-        if not len(moving):
-            break
-        for ends in carry(homotopy.tape, current[moving], corners, circle, _LOOP):
-            there = ends.status == REACHED
-            rows = moving[there]
-            arrived = normalised(homotopy, ends.points[there], start[rows])
-            with np.errstate(all="ignore"):
-                angle[rows] += np.angle(arrived[:, -groups:] / current[rows, -groups:])
-            current[rows] = arrived
-            total[rows] += arrived
-            alive[moving[~there]] = False
-        laps[alive] = lap
-        back = alive & (np.abs(current - start).max(axis=1) < _CLOSED * np.abs(start).max(axis=1))
-        winding[back], alive[back] = lap, False
-    total[winding > 0] /= CORNERS * winding[winding > 0, None]
-    turns = (angle / (2 * np.pi)).max(axis=1)
-    valuation = np.where(winding > 0, np.round(turns), turns) / np.maximum(laps, 1)
-    return Circuits(
-        winding,
-        np.where(laps > 0, valuation, 0.0),
-        unit(homotopy, total),
-        np.abs(start[:, -groups:]).min(axis=1),
-    )
-
-
 @dataclass(frozen=True, eq=False)
 class Settled:
     """Ends of paths: winding (p,), 0 where undecided; infinite (p,) bool; points (p, coordinates); error (p,)."""
@@ -142,11 +68,25 @@ class Settled:
     error: np.ndarray
 
 
-def cauchy(homotopy: Homotopy, which: np.ndarray, ends: Ends) -> Settled:
-    """Settle the paths numbered `which` by circuits at smaller and smaller radii, two of which must agree.
+@dataclass(frozen=True, eq=False)
+class _Way:
+    """Paths on their way down: where they are at times 10^-k, (p, coordinates), NaN where lost or not followed; the
+    smallest homogenising coordinate there, relative to the point, (p,); and what the tracker says of their ends."""
 
-    ends: what the tracker says of all paths; an end must fit the last point it reached. Single circuits close to the
-    end show most paths to infinity for what they are; the others go round until they close, from further out.
+    points: dict[int, np.ndarray]
+    sizes: dict[int, np.ndarray]
+    last: Ends
+
+    def slope(self, k: int) -> np.ndarray:
+        """(p,) the valuation between the times 10^-(k-1) and 10^-(k+1), NaN where that is not known."""
+        with np.errstate(all="ignore"):
+            return np.log10(self.sizes.get(k - 1, np.nan) / self.sizes[k + 1]) / 2
+
+
+def settle(homotopy: Homotopy, which: np.ndarray, ends: Ends) -> Settled:
+    """Settle the paths numbered `which`: at infinity where their way down shows it, the others by circuits.
+
+    ends: what the tracker says of all paths; an end must fit the last point it reached.
     """
     settled = Settled(
         np.zeros(len(which), int),
@@ -154,62 +94,103 @@ def cauchy(homotopy: Homotopy, which: np.ndarray, ends: Ends) -> Settled:
         np.zeros((len(which), homotopy.starts.shape[1]), complex),
         np.full(len(which), np.inf),
     )
-    for powers, limit in CIRCUITS:
-        _approach(homotopy, which, ends, settled, [10.0**-k for k in powers], limit)
+    starts = homotopy.starts[which]
+    way = _Way({0: starts}, {0: _sizes(homotopy, starts)}, Ends(ends.points[which], ends.info[which]))
+    for powers in (_NEAR, _FAR):
+        _descend(homotopy, way, powers, ~settled.infinite)
+        for k in powers:
+            if k - 4 in _NEAR:
+                settled.infinite[:] |= _heads_out(way, k)
+    settled.error[settled.infinite] = 0.0
+    for powers in _CIRCUITS:
+        _circle(homotopy, way, settled, powers)
     return settled
 
 
-def _approach(
-    homotopy: Homotopy, which: np.ndarray, ends: Ends, settled: Settled, radii: list[float], limit: int
-) -> None:
-    """Go round at each radius and write down in `settled` what two radii in a row agree on."""
+def _sizes(homotopy: Homotopy, points: np.ndarray) -> np.ndarray:
+    """(p,) the smallest homogenising coordinate, relative to the point."""
+    return np.abs(unit(homotopy, points)[:, -homotopy.tape.n_groups :]).min(axis=1)
+
+
+def _descend(homotopy: Homotopy, way: _Way, powers: range, which: np.ndarray) -> None:
+    """Follow paths (p,) bool to the next times, and write down where they are."""
+    before = max(way.points)
+    left = np.flatnonzero(which & np.isfinite(way.points[before]).all(axis=1))
+    parameters = parameters_at(homotopy, 10.0 ** -np.array([before, *powers]))
+    stations = carry(homotopy.tape, way.points[before][left], parameters, np.arange(len(parameters)), _WAY)
+    for k, there in zip(powers, stations, strict=True):
+        way.points[k] = np.full_like(way.points[0], np.nan)
+        way.points[k][left] = np.where((there.status == REACHED)[:, None], there.points, np.nan)
+        way.sizes[k] = _sizes(homotopy, way.points[k])
+
+
+def _heads_out(way: _Way, k: int) -> np.ndarray:
+    """(p,) whether |x_0| / |x| falls like a power of time over the last four decades before 10^-k, and on to the
+    tracker's last point, down to times of 1e-9; of 1e-6 where it has become very small."""
+    time, size, info = 10.0**-k, way.sizes[k], way.last.info
+    last_u, last_size = info[:, LAST_U], info[:, HOMOGENISING]
+    valuation = way.slope(k - 1)
+    with np.errstate(all="ignore"):
+        change = np.maximum(np.abs(way.slope(k - 2) - valuation), np.abs(way.slope(k - 3) - valuation))
+        expected = size * (np.maximum(last_u, _ROUNDING_U) / time) ** valuation
+    steady = (valuation > _SMALLEST_VALUATION) & (change < _STEADY * valuation)
+    goes_on = last_size < np.where(size < _SLOW, 10, _FITS) * expected
+    depth = np.minimum(np.where(last_u > 0, last_u, 1.0), time)
+    deep = (depth <= 1e-9) | ((size < _SLOW) & (depth <= 1e-6))
+    unknown = (last_u > time) | ((last_u == 0) & (info[:, ERROR] > _KNOWN)) | ((size < last_size) & (last_size < _TINY))
+    return steady & (goes_on | unknown) & deep
+
+
+def _circle(homotopy: Homotopy, way: _Way, settled: Settled, powers: range) -> None:
+    """Go round at each radius 10^-k, and write down in `settled` the ends that two estimates agree on."""
     left = np.flatnonzero(~np.isfinite(settled.error))
-    points, time = homotopy.starts[which[left]], 1.0
     before: Circuits | None = None
-    for radius in radii:
-        arrived = advance(homotopy, points, time, radius)
-        here = arrived.status == REACHED
-        left, points, time = left[here], arrived.points[here], radius
+    for k in powers:
+        here = np.isfinite(way.points[k][left]).all(axis=1)
+        left = left[here]
         if not len(left):
             return
-        now = go_round(homotopy, points, radius, limit)
+        points = way.points[k][left]
+        now = go_round(homotopy, points, 10.0**-k, WINDINGS, _CIRCLE)
+        error = _like_the_slope(now, way.slope(k)[left], _sizes(homotopy, now.mean))
         if before is not None:
-            last = ends.info[which[left]]
-            error, infinite = _agreement(homotopy, _rows(before, here), now, last, radius)
-            done = np.isfinite(error)
-            rows = left[done]
-            settled.winding[rows], settled.infinite[rows] = now.winding[done], infinite[done]
-            settled.points[rows], settled.error[rows] = now.mean[done], error[done]
-            left, points, now = left[~done], points[~done], _rows(now, ~done)
-        before = now
+            error = np.minimum(error, _like_the_circuit(homotopy, _rows(before, here), now))
+        last, last_u = way.last.points[left], way.last.info[left, LAST_U]
+        further = _distances(homotopy, last, now.mean) > _FITS * _distances(homotopy, points, now.mean)
+        done = np.isfinite(error) & ~(further & (last_u > 0) & (last_u < 10.0**-k))
+        rows = left[done]
+        settled.winding[rows], settled.infinite[rows] = now.winding[done], now.valuation[done] > 0
+        settled.points[rows], settled.error[rows] = now.mean[done], error[done]
+        left, before = left[~done], _rows(now, ~done)
 
 
 def _rows(circuits: Circuits, rows: np.ndarray) -> Circuits:
     return replace(circuits, **{name: values[rows] for name, values in vars(circuits).items()})
 
 
-def _agreement(
-    homotopy: Homotopy, before: Circuits, now: Circuits, last: np.ndarray, radius: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """(error of the end, infinity where two radii do not agree; whether the end lies at infinity), each (p,).
+def _like_the_slope(now: Circuits, slope: np.ndarray, end_size: np.ndarray) -> np.ndarray:
+    """(p,) |x_0| / |x| of an infinite end that turns as fast as it falls, infinity for other ends."""
+    with np.errstate(invalid="ignore"):
+        same = (now.winding > 0) & (now.valuation > 0) & (np.abs(slope - now.valuation) < _SAME * now.valuation)
+    return np.where(same & (end_size < _AGREE), end_size, np.inf)
 
-    At infinity |x_0| must fall like t^valuation from one radius to the next and on to the tracker's last point, down to
-    times of 1e-9; of 1e-6 where it has become very small, or 1e-4 if the circuits close, too. Windings beyond 24 and
-    whole curves of ends occur there, so neither closing nor the place is asked for.
+
+def _like_the_circuit(homotopy: Homotopy, before: Circuits, now: Circuits) -> np.ndarray:
+    """(p,) distance of the ends found by two circuits, infinity where these are not the same.
+
+    The valuation must be 0, or positive and the end's homogenising coordinate 0.
     """
-    closed = (now.winding > 0) & (now.winding == before.winding) & (now.valuation == before.valuation)
-    gap = np.linalg.norm(normalised(homotopy, before.mean, now.mean) - now.mean, axis=1)
-    finite = closed & (now.valuation == 0) & (gap < _AGREE)
-    valuation = now.valuation
-    last_u, last_size = last[:, LAST_U], last[:, HOMOGENISING]
+    same = (now.winding > 0) & (now.winding == before.winding) & (now.valuation == before.valuation)
+    gap = _distances(homotopy, before.mean, now.mean)
+    at_infinity = (now.valuation > 0) & (_sizes(homotopy, now.mean) < _AGREE)
+    return np.where(same & (gap < _AGREE) & (at_infinity | (now.valuation == 0)), gap, np.inf)
+
+
+def _distances(homotopy: Homotopy, points: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """(p,) distances in the patches of the ends, which have unit length in each group."""
+    scaled = np.array(points)
     with np.errstate(all="ignore"):
-        decades = np.log10(before.size / now.size)
-        expected = now.size * (np.maximum(last_u, _ROUNDING_U) / radius) ** valuation
-    slack = np.where(now.size < _SLOW, 10, 1.5)
-    steady = np.maximum(np.abs(valuation - before.valuation), np.abs(decades - valuation)) < 0.1 * valuation
-    unknown = (last_u > radius) | ((last_u == 0) & (last[:, ERROR] > _KNOWN))
-    goes_on = (last_size < slack * expected) | unknown
-    depth = np.minimum(np.where(last_u > 0, last_u, 1.0), radius)
-    deep = (depth <= 1e-9) | ((now.size < _SLOW) & ((depth <= 1e-6) | (closed & (depth <= 1e-4))))
-    infinite = (valuation > 0.02) & steady & goes_on & deep
-    return np.where(finite, gap, np.where(infinite, 0.0, np.inf)), infinite
+        for g in range(homotopy.tape.n_groups):
+            part = homotopy.tape.group == g
+            scaled[:, part] /= (points[:, part] * ends[:, part].conj()).sum(axis=1, keepdims=True)
+        return np.linalg.norm(scaled - ends, axis=1)

@@ -8,7 +8,8 @@ import numpy as np
 
 from theory.continuation import sift
 from theory.continuation.checkpoint import restore, save, track_and_save
-from theory.continuation.endgame import cauchy, condition_at_end, parameters_at
+from theory.continuation.circuits import parameters_at
+from theory.continuation.endgame import condition_at_end, settle
 from theory.continuation.homotopy import Homotopy, Reduced
 from theory.continuation.isolation import local_multiplicity
 from theory.continuation.polish import CONVERGED, ILL_CONDITIONED, polish
@@ -240,7 +241,7 @@ def _settle(homotopy: Homotopy, ends: Ends, endgame: bool = True) -> Outcome:
     _rescue(homotopy.reduced.scaled, kind, points, np.flatnonzero((kind == FAILED) & stopped & (info[:, LAST_U] == 0)))
     doubtful = np.flatnonzero((kind == FAILED) & stopped)
     if len(doubtful) and endgame:
-        settled = cauchy(homotopy, doubtful, ends)
+        settled = settle(homotopy, doubtful, ends)
         kind[doubtful[settled.infinite]] = INFINITE
         finite = np.isfinite(settled.error) & ~settled.infinite
         kind[doubtful[finite]] = SINGULAR
