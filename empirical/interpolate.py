@@ -47,12 +47,14 @@ def mixtures(
     test: bool = False,
     loss: Literal["cross-entropy", "square"] = "cross-entropy",
     device: str = "cpu",
+    alone: bool = False,
 ) -> Mixtures:
     """Evaluate the nets with weights sum_j c_j w_j on the training data, and on the test data if asked.
 
     models: k nets of one architecture, left as they are; coefficients: (p, k)
     statistics: of batch normalisation: estimated anew at each mixture, or averaged with the same coefficients
         (variances below 0, outside the simplex, count as 0)
+    alone: in this process, even where others side by side would be faster
 
     Raises ValueError where coefficients and models do not match, and on an unknown kind of statistics.
     """
@@ -66,7 +68,7 @@ def mixtures(
                     data.n_classes, data.identity)  # fmt: skip
     size = sum(p.numel() for p in models[0].parameters())
     work = len(rows) * (len(data.train_inputs) + len(data.test_inputs)) * size
-    workers = min(processors(), len(rows)) if device == "cpu" and work > _WORTH_PROCESSES else 1
+    workers = min(processors(), len(rows)) if device == "cpu" and work > _WORTH_PROCESSES and not alone else 1
     if workers > 1:
         parts = np.array_split(rows, workers)
         seen = in_processes(_seen, [(models, part, data, statistics, loss, device) for part in parts])
@@ -88,6 +90,21 @@ def line(
     """The nets with weights (1 - a) first + a second at evenly spaced a from low to high; how: as in `mixtures`."""
     a = np.linspace(low, high, points)
     return mixtures([first, second], np.column_stack([1 - a, a]), data, **how)
+
+
+def lines(
+    pairs: Sequence[tuple[nn.Module, nn.Module]], data: Data, *, device: str = "cpu", **how: Any
+) -> list[Mixtures]:
+    """`line` between each pair; on a CPU in processes side by side where that is worth it."""
+    size = sum(p.numel() for p in pairs[0][0].parameters())
+    work = len(pairs) * how.get("points", 11) * len(data.train_inputs) * size
+    if device == "cpu" and work > _WORTH_PROCESSES and processors() > 1:
+        return in_processes(_one_line, [(*pair, data, how) for pair in pairs])
+    return [line(*pair, data, device=device, **how) for pair in pairs]
+
+
+def _one_line(first: nn.Module, second: nn.Module, data: Data, how: dict[str, Any]) -> Mixtures:
+    return line(first, second, data, alone=True, **how)
 
 
 def barrier(values: np.ndarray) -> float:

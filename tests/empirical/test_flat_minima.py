@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from empirical.data import load_data, with_random_labels
-from empirical.experiments import flat_global_minima, flatness_radius
+from empirical.experiments import flat_global_minima, flatness_radius, perturbation_size
+from empirical.interpolate import Mixtures
 from empirical.minima import Training, minima
 
 QUICK = Training(natural=15, random=40, batch=30, rate=0.2, hidden=(30, 20))
@@ -106,6 +107,39 @@ def test_ends_that_come_together_fail_and_errors_above_zero_fail(perturbed_minim
 def test_confusion_matrices_have_the_shares_of_each_class():
     found = flat_global_minima._confusion(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]), 3)
     np.testing.assert_array_equal(found, [[0.5, 0.5, 0], [0, 1, 0], [0, 0, 0]])
+
+
+def returns(small, large, independent=0.4):
+    """Three nets with the given barriers at the smallest and the largest noise."""
+    found = []
+    for net in range(3):
+        for scale, height in ((0.1, small), (2.0, large), (None, independent)):
+            error = np.array([0.0, height + 0.001 * net, 0.0])
+            nothing = np.full(3, np.nan)
+            along = Mixtures(np.array([[1, 0], [0.5, 0.5], [0, 1]]), error, error, nothing, nothing)
+            found.append(perturbation_size.Return(net, scale, along, 0.1, 0.1, 0.0, 0.1))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("barriers", "verdict"),
+    [((0.0, 0.1), "holds"), ((0.1, 0.1), "fails"), ((0.0, 0.0), "fails"), ((0.019, 0.1), "inconclusive"),
+     ((0.0, 0.1, 0.0), "inconclusive")],
+)  # fmt: skip
+def test_walls_decide_about_the_size_of_a_perturbation(barriers, verdict):
+    config = replace(perturbation_size.PRESETS["smoke"], scales=(0.1, 2.0))
+    assert perturbation_size._claim(returns(*barriers), config, 0).verdict == verdict
+
+
+def test_nets_trained_again_after_large_noise_are_behind_a_wall(digits):
+    config = replace(perturbation_size.PRESETS["smoke"], nets=2, scales=(0.05, 3.0), epochs=8, again=8)
+    result = perturbation_size.compute(config, digits, seed=0)
+    barriers = {(row["pair"], row["noise"]): row["barrier_error"] for row in result.table}
+    assert barriers["perturbed", 0.05] < 0.02
+    assert barriers["perturbed", 3.0] > 0.05
+    noise = [row["distance_of_noise"] for row in result.table if row["noise"] == 3.0]
+    np.testing.assert_allclose(noise, 1 - 1 / 10**0.5, atol=0.05)  # weights of mean near 0: 1 - 1/sqrt(1 + 3^2)
+    assert set(perturbation_size.draw(result)) == {"barriers"}
 
 
 def test_data_that_are_no_images_are_refused():

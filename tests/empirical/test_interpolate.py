@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from empirical.data import Data, load_data
-from empirical.interpolate import barrier, line, mixtures, triangle
+from empirical.interpolate import barrier, line, lines, mixtures, triangle
 from empirical.measure import weight_vector
 from empirical.models import PlainCNN, SmallNet
 from empirical.train import TrainConfig, reestimate_batchnorm, train
@@ -74,6 +74,9 @@ def test_work_in_processes_gives_the_same_numbers(monkeypatch):
     together = line(*nets, data, test=True)
     for name in ("loss", "error", "test_loss", "test_error"):
         np.testing.assert_array_equal(getattr(alone, name), getattr(together, name))
+    (of_pairs, back) = lines([nets, nets[::-1]], data, test=True)
+    np.testing.assert_array_equal(of_pairs.test_error, alone.test_error)
+    np.testing.assert_allclose(back.loss, alone.loss[::-1], rtol=1e-5)
 
 
 def test_what_cannot_be_mixed_is_refused():
