@@ -3,12 +3,21 @@
 A count of zeros needs no more than that, so that it is instant for nets whose equations nobody could write down.
 """
 
+import copy
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from theory.layers import Activate, Normalise
 
 if TYPE_CHECKING:
     from theory.networks import PolynomialNetwork
+
+BATCH_NORMALISATION = (
+    "Batch normalisation is counted as a fixed affine map: with the statistics of a batch the net would not be "
+    "polynomial in its weights."
+)
 
 
 @dataclass(frozen=True)
@@ -37,13 +46,16 @@ class NetworkShape:
         """The shape of a network: its affine layers, each with the degree of all that follows up to the next."""
         weights: list[int] = []
         degrees: list[int] = []
+        notes: tuple[str, ...] = ()
         for layer in network.layers:
+            if isinstance(layer, Normalise):
+                notes = (BATCH_NORMALISATION,)
             if layer.n_weights:
                 weights.append(layer.n_weights)
                 degrees.append(1)
-            elif hasattr(layer, "activation"):
+            elif isinstance(layer, Activate):
                 degrees[-1] *= max(layer.activation.degree, 1)
-        return cls(tuple(weights), tuple(degrees), network.n_outputs)
+        return cls(tuple(weights), tuple(degrees), network.n_outputs, notes=notes)
 
     @property
     def n_parameters(self) -> int:
@@ -69,6 +81,44 @@ class NetworkShape:
         return sum(self.degree_in_layers)
 
 
+def network_of_module(module: Any) -> "PolynomialNetwork":
+    """The network that a torch module is in eval mode, on the smallest images it takes: counts do not depend on these.
+
+    Raises TypeError and ValueError as `PolynomialNetwork.from_torch`.
+    """
+    from theory.networks import PolynomialNetwork
+    from theory.torch_modules import fitting_shape
+
+    module = copy.deepcopy(module).eval()
+    return PolynomialNetwork.from_torch(module, fitting_shape(module))
+
+
+def network_notes(shape: NetworkShape, n_data: int, degree: int, counted: str) -> tuple[str, ...]:
+    """What is counted for a network of this degree at n_data inputs, in sentences."""
+    notes = []
+    layers, k, n, m = shape.nonlinear_degrees, shape.n_parameters, n_data, shape.n_outputs
+    theirs = math.prod(layers)
+    if theirs != degree:
+        power = f"l^d = {layers[0]}^{len(layers)} = {theirs}" if len(set(layers)) == 1 else f"{theirs}"
+        notes.append(
+            f"Each equation has degree {degree} in all weights together; the paper writes {power}, the degree in the "
+            "weights of the first layer alone. Every layer adds a factor of its own weights: 1 + l + ... + l^d for d "
+            "nonlinear layers of degree l and a linear output."
+        )
+    if m == 1:
+        notes.append(f"Weights K = {k:,}, equations N = {n:,}: K is {_compare(k, n)} N.")
+    else:
+        notes.append(
+            f"Counted here: {counted}. By the paper's count K = {k:,} weights are {_compare(k, n)} N = {n:,} "
+            f"equations; fitting all m = {m} outputs takes N*m = {n * m:,}, and K is {_compare(k, n * m)} that."
+        )
+    return (*notes, *shape.notes)
+
+
+def _compare(weights: int, equations: int) -> str:
+    return "more than" if weights > equations else "as much as" if weights == equations else "less than"
+
+
 def theory2_cnn(degree: int = 2) -> NetworkShape:
     """The 188,810-parameter net for CIFAR-10, every ReLU replaced by a polynomial of this degree.
 
@@ -80,8 +130,7 @@ def theory2_cnn(degree: int = 2) -> NetworkShape:
     convolutions = tuple(9 * inputs * outputs + outputs for inputs, outputs in ((3, 32), (32, 64), (64, 64)))
     dense = tuple(inputs * outputs + outputs for inputs, outputs in ((1024, 128), (128, 10)))
     notes = (
-        "Batch normalisation is counted as a fixed affine map: with the statistics of a batch the net would not be "
-        "polynomial in its weights.",
+        BATCH_NORMALISATION,
         "The 2018 review speaks of about 10^6 unknowns and 6*10^4 equations for CIFAR-10; this net has 188,810 "
         "weights, and CIFAR-10 has 50,000 training images (60,000 with the test images).",
     )

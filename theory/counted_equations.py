@@ -17,6 +17,7 @@ from theory.systems import PolynomialSystem
 
 MAX_DIGITS = 4300  # Python writes no longer integers in decimal
 MAX_UNKNOWNS = 20  # for mixed volumes, and for a network's equations to be expanded
+EXHAUSTIVE_UNKNOWNS = 10  # up to here all partitions are tried: 115,975, half a second
 MAX_TERMS = 1_000_000  # of one equation of a network, counted as all monomials of its degree
 
 MAX_WORK = 1e9  # multiplications for each support of a mixed volume: about a second
@@ -26,12 +27,13 @@ Partition = tuple[tuple[str, ...], ...]
 
 @dataclass(frozen=True)
 class GroupedCount:
-    """A multihomogeneous number, its partition, and how that was found."""
+    """A multihomogeneous number, its partition, how that was found, and whether all others were tried."""
 
     number: int | None
     log2: float
     partition: Partition
     how: str
+    exhaustive: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,12 +90,13 @@ class CountedEquations:
             number = multihomogeneous.number(*multihomogeneous.degrees_in_groups(self.supports, labels))
             how = "the partition that was asked for"
         else:
-            number, labels, how = multihomogeneous.best_partition(self.supports, _by_name(names))
+            number, labels, how = multihomogeneous.best_partition(self.supports, _by_name(names), EXHAUSTIVE_UNKNOWNS)
         groups = tuple(
             tuple(name for name, label in zip(names, labels, strict=True) if label == group)
             for group in range(max(labels) + 1)
         )
-        return GroupedCount(number, math.log2(number) if number else -math.inf, groups, how)
+        every = self.requested is None and len(names) <= EXHAUSTIVE_UNKNOWNS
+        return GroupedCount(number, math.log2(number) if number else -math.inf, groups, how, every)
 
     def polyhedral(self) -> PolyhedralCount:
         """Both mixed volumes, each None where the system or the work is too large."""
@@ -150,7 +153,7 @@ class CountedEquations:
 
 def _by_name(names: Sequence[str]) -> list[tuple[int, ...]]:
     """Partitions that the names of a network's weights suggest: layer by layer, unit by unit."""
-    matches = [re.fullmatch(r"[wb](\d+)_(\d+)(?:_\d+)?", name) for name in names]
+    matches = [re.fullmatch(r"[wb](\d+)_(\d+)(?:_\d+)*", name) for name in names]
     if not all(matches):
         return []
     keys = [match.groups() for match in matches if match]

@@ -72,34 +72,54 @@ def log2_number(rows: Sequence[Sequence[int]], counts: Sequence[int], sizes: Seq
 # ---- which partition
 
 
-def best_partition(supports: Sequence[np.ndarray], candidates: Sequence[Labels] = ()) -> tuple[int, Labels, str]:
+def best_partition(
+    supports: Sequence[np.ndarray], candidates: Sequence[Labels] = (), exhaustive: int = EXHAUSTIVE_UNKNOWNS
+) -> tuple[int, Labels, str]:
     """The least multihomogeneous number found for supports (m_i, n), its partition (a label for each unknown), and how.
 
-    All partitions are tried for up to 8 unknowns. Beyond, the candidates and the partitions in one group and in single
-    unknowns are, and from each of them single unknowns are moved and groups merged as long as that helps. The partition
-    in one group is always among them, so that the number never exceeds Bezout's.
+    All partitions are tried for up to `exhaustive` unknowns. Beyond, the candidates and the partitions in one group and
+    in single unknowns are, and from each of them single unknowns are moved and groups merged as long as that helps. The
+    partition in one group is always among them, so that the number never exceeds Bezout's.
     """
     n = len(supports)
-    exponents = np.ascontiguousarray(np.vstack(supports), dtype=np.int64)
-    first = np.cumsum([0, *map(len, supports)])
+    exponents, first = _stacked(supports)
 
     def value(labels: Labels) -> float:
         sizes = np.bincount(labels)
         if np.prod(sizes + 1.0) > _STATES:
             return math.inf
-        return _number(exponents, first, np.array(labels), sizes)
+        return _number(exponents, first, np.arange(n), np.array(labels), sizes)
 
-    if n <= EXHAUSTIVE_UNKNOWNS:
-        values = {labels: value(labels) for labels in set_partitions(n)}
-        how = f"all {len(values)} partitions of {n} unknowns tried"
-    else:
-        values = _local_search(n, candidates, value)
-        how = f"{len(values)} partitions of {n} unknowns tried by local search: a smaller number may exist"
+    if n <= exhaustive:
+        unique, rows = _distinct(supports)
+        found, count = _least(*_stacked(unique), rows, n)
+        best, how = tuple(found.tolist()), f"all {count} partitions of {n} unknowns tried"
+        return number(*degrees_in_groups(supports, best)), best, how
+    values = _local_search(n, candidates, value)
+    how = f"{len(values)} partitions of {n} unknowns tried by local search: a smaller number may exist"
     least = min(values.values())
     close = [labels for labels, found in values.items() if found <= least * (1 + 1e-9)]  # floats screen, integers count
     exact = {labels: number(*degrees_in_groups(supports, labels)) for labels in close[:50]}
     best = min(exact, key=lambda labels: (exact[labels], max(labels)))
     return exact[best], best, how
+
+
+def _distinct(supports: Sequence[np.ndarray]) -> tuple[list[np.ndarray], np.ndarray]:
+    """The different supports, and which of them each equation has, (n,)."""
+    known: dict[bytes, int] = {}
+    unique: list[np.ndarray] = []
+    rows: list[int] = []
+    for support in supports:
+        key = np.ascontiguousarray(support, dtype=np.int64).tobytes()
+        if key not in known:
+            known[key] = len(unique)
+            unique.append(support)
+        rows.append(known[key])
+    return unique, np.array(rows)
+
+
+def _stacked(supports: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    return np.ascontiguousarray(np.vstack(supports), dtype=np.int64), np.cumsum([0, *map(len, supports)])
 
 
 def _local_search(n: int, candidates: Sequence[Labels], value: Callable[[Labels], float]) -> dict[Labels, float]:
@@ -142,17 +162,6 @@ def _canonical(labels: Sequence[int]) -> Labels:
     return tuple(order[label] for label in labels)
 
 
-def set_partitions(n: int) -> Iterator[Labels]:
-    """All partitions of n things, each as its labels in order of appearance; the one in one group comes first."""
-    stack: list[Labels] = [(0,)]
-    while stack:
-        labels = stack.pop()
-        if len(labels) == n:
-            yield labels
-        else:
-            stack += [(*labels, label) for label in reversed(range(max(labels) + 2))]
-
-
 def degrees_in_groups(supports: Sequence[np.ndarray], labels: Labels) -> tuple[list[list[int]], list[int]]:
     """The degree of each equation in each group, (n, groups), and the sizes of the groups."""
     indicator = np.eye(max(labels) + 1, dtype=np.int64)[list(labels)]  # (n, groups)
@@ -160,28 +169,51 @@ def degrees_in_groups(supports: Sequence[np.ndarray], labels: Labels) -> tuple[l
 
 
 @njit(cache=True)
-def _number(exponents: np.ndarray, first: np.ndarray, labels: np.ndarray, sizes: np.ndarray) -> float:
-    """The number in floating point; the table is flat, with a stride for each group."""
+def _number(exponents: np.ndarray, first: np.ndarray, rows: np.ndarray, labels: np.ndarray, sizes: np.ndarray) -> float:
+    """The number in floating point; the table is flat, with a stride for each group. Equation i has support rows[i]."""
     groups = len(sizes)
     strides = np.ones(groups, np.int64)
     for g in range(1, groups):
         strides[g] = strides[g - 1] * (sizes[g - 1] + 1)
     states = strides[-1] * (sizes[-1] + 1)
-    table, new = np.zeros(states), np.zeros(states)
-    table[0] = 1.0
-    degree, total = np.zeros(groups), np.zeros(groups)
+    degrees = np.zeros((len(first) - 1, groups))
+    total = np.zeros(groups)
     for i in range(len(first) - 1):
-        degree[:] = 0
         for row in range(first[i], first[i + 1]):
             total[:] = 0
             for k in range(len(labels)):
                 total[labels[k]] += exponents[row, k]
-            degree = np.maximum(degree, total)
+            degrees[i] = np.maximum(degrees[i], total)
+    table, new = np.zeros(states), np.zeros(states)
+    table[0] = 1.0
+    for i in rows:
         new[:] = 0.0
         for g in range(groups):
-            if degree[g] > 0:
+            if degrees[i, g] > 0:
                 for s in range(states):
                     if table[s] != 0.0 and (s // strides[g]) % (sizes[g] + 1) < sizes[g]:
-                        new[s + strides[g]] += degree[g] * table[s]
+                        new[s + strides[g]] += degrees[i, g] * table[s]
         table, new = new, table
     return table[states - 1]
+
+
+@njit(cache=True)
+def _least(exponents: np.ndarray, first: np.ndarray, rows: np.ndarray, n: int) -> tuple[np.ndarray, int]:
+    """Labels of the partition with the least number, the first of equal ones, and how many there are.
+
+    Labels in order of appearance count up like an odometer; one group comes first, so that it is kept in a tie.
+    """
+    labels = np.zeros(n, np.int64)
+    best, least, count = labels.copy(), np.inf, 0
+    while True:
+        count += 1
+        found = _number(exponents, first, rows, labels, np.bincount(labels))
+        if found < least * (1 - 1e-12):
+            least, best = found, labels.copy()
+        position = n - 1
+        while position > 0 and labels[position] > labels[:position].max():
+            position -= 1
+        if position == 0:
+            return best, count
+        labels[position] += 1
+        labels[position + 1 :] = 0

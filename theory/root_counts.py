@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from theory.architectures import NetworkShape
+from theory.architectures import NetworkShape, network_notes, network_of_module
 from theory.counted_equations import (
     MAX_DIGITS,
     MAX_UNKNOWNS,
@@ -23,6 +23,7 @@ from theory.counted_equations import (
     PolyhedralCount,
 )
 from theory.systems import ConstantEquationError, PolynomialSystem
+from theory.torch_modules import is_module
 
 if TYPE_CHECKING:
     from theory.networks import PolynomialNetwork
@@ -103,6 +104,16 @@ class Bounds:
         """Which partitions were tried."""
         return self._grouped.how
 
+    @property
+    def partition_proved(self) -> bool:
+        """Whether no partition has a smaller number: all were tried, or this one has the stable mixed volume.
+
+        Every multihomogeneous number is a mixed volume of polytopes that contain those of the equations and 0.
+        """
+        return self._grouped.exhaustive or (
+            self.multihomogeneous is not None and self.multihomogeneous == self.stable_mixed_volume
+        )
+
     # ---- by Newton polytopes
 
     @cached_property
@@ -134,7 +145,7 @@ class Bounds:
 
 
 def bounds(
-    system_or_net: "PolynomialSystem | PolynomialNetwork | NetworkShape",
+    system_or_net: "PolynomialSystem | PolynomialNetwork | NetworkShape | Any",
     n_data: int | None = None,
     partition: Sequence[Sequence[str]] | None = None,
 ) -> Bounds:
@@ -142,17 +153,24 @@ def bounds(
 
     partition: groups of names of unknowns, for the multihomogeneous number; by default the best one is searched.
     For a network one equation is counted for each input, as the paper does, whatever the number of its outputs; the
-    equations of its `interpolation_system` are N*m.
+    equations of its `interpolation_system` are N*m. A torch module stands for the network that `from_torch` reads in
+    eval mode; the size of its images is not needed, and batch normalisation counts as a fixed affine map.
 
     Raises ValueError for a network without n_data, a system with it, what is no partition of the unknowns, and
-    (ConstantEquationError) equations of degree 0. Raises TypeError for what is neither system nor network.
+    (ConstantEquationError) equations of degree 0. Raises TypeError for what is neither system nor network, and for
+    modules that are not polynomial, such as ReLU.
     """
+    if is_module(system_or_net):
+        system_or_net = network_of_module(system_or_net)
     if isinstance(system_or_net, PolynomialSystem):
         if n_data is not None:
             raise ValueError("n_data belongs to a network; a system has its equations already")
         return _checked(_of_system(system_or_net, partition), partition)
     if not isinstance(system_or_net, NetworkShape) and not hasattr(system_or_net, "degree_in_weights"):
-        raise TypeError(f"bounds takes a PolynomialSystem, a network or its shape, got {system_or_net!r:.80}")
+        raise TypeError(
+            "bounds takes a PolynomialSystem, a network (PolynomialNetwork or torch module) or its shape, "
+            f"got {system_or_net!r:.80}"
+        )
     if isinstance(n_data, bool) or not isinstance(n_data, int | np.integer) or n_data < 1:
         raise ValueError(f"the bounds of a network need n_data, the number of data points, at least 1; got {n_data!r}")
     return _checked(_of_network(system_or_net, int(n_data), partition), partition)
@@ -232,7 +250,7 @@ def _of_system(system: PolynomialSystem, partition: Sequence[Sequence[str]] | No
         data = (len(network.inputs), shape.n_outputs)
         if network.kind == "interpolation":
             paper = (shape, len(network.inputs))
-            notes = _network_notes(shape, len(network.inputs), max(network.degrees), "all N*m equations")
+            notes = network_notes(shape, len(network.inputs), max(network.degrees), "all N*m equations")
         else:
             notes = ("The equations are those of the critical points: every weight gives one.",)
     equations = CountedEquations(system, shape, partition)
@@ -250,7 +268,7 @@ def _of_network(
         if shape.n_outputs == 1 and n_data <= shape.n_parameters <= MAX_UNKNOWNS:
             data = np.random.default_rng(0).integers(1, _GENERIC, (n_data, network.n_inputs + 1))
             system = network.interpolation_system(data[:, 1:], data[:, 0])
-    notes = _network_notes(shape, n_data, degree, "one equation for each input, as in the paper")
+    notes = network_notes(shape, n_data, degree, "one equation for each input, as in the paper")
     equations = CountedEquations(system, shape, partition, n_data)
     paper, outputs = (shape, n_data), (n_data, shape.n_outputs)
     return _bounds(equations, Counter({degree: n_data}), shape.n_parameters, paper, outputs, notes)
@@ -272,28 +290,3 @@ def _square_notes(n_equations: int, n_unknowns: int) -> tuple[str, ...]:
             "bounds are those of as many generic combinations as there are unknowns.",
         )
     return ()
-
-
-def _network_notes(shape: NetworkShape, n_data: int, degree: int, counted: str) -> tuple[str, ...]:
-    notes = []
-    layers, k, n, m = shape.nonlinear_degrees, shape.n_parameters, n_data, shape.n_outputs
-    theirs = math.prod(layers)
-    if theirs != degree:
-        power = f"l^d = {layers[0]}^{len(layers)} = {theirs}" if len(set(layers)) == 1 else f"{theirs}"
-        notes.append(
-            f"Each equation has degree {degree} in all weights together; the paper writes {power}, the degree in the "
-            "weights of the first layer alone. Every layer adds a factor of its own weights: 1 + l + ... + l^d for d "
-            "nonlinear layers of degree l and a linear output."
-        )
-    if m == 1:
-        notes.append(f"Weights K = {k:,}, equations N = {n:,}: K is {_compare(k, n)} N.")
-    else:
-        notes.append(
-            f"Counted here: {counted}. By the paper's count K = {k:,} weights are {_compare(k, n)} N = {n:,} "
-            f"equations; fitting all m = {m} outputs takes N*m = {n * m:,}, and K is {_compare(k, n * m)} that."
-        )
-    return (*notes, *shape.notes)
-
-
-def _compare(weights: int, equations: int) -> str:
-    return "more than" if weights > equations else "as much as" if weights == equations else "less than"

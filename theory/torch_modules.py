@@ -1,6 +1,7 @@
 """Networks as torch modules and back; torch is imported only inside these functions."""
 
 import copy
+import sys
 from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from theory.network_equations import NetworkEquations
 if TYPE_CHECKING:
     from theory.networks import PolynomialNetwork
 
+MAX_SIDE = 256  # of images that are tried on a module which does not say what it takes
 _SMALL = 20_000  # weights up to which a module is checked at 64 inputs; beyond, at 8
 _ROUNDING = 1e-10  # relative to the sum of absolute terms: what two orders of evaluation in float64 may differ by
 
@@ -127,6 +129,33 @@ def from_module(
             if layer.n_weights:
                 parts += [p.detach().cpu().to(torch.float64).numpy().ravel() for p in leaf.parameters()]
     return layers, np.concatenate(parts) if parts else np.zeros(0)
+
+
+def is_module(value: Any) -> bool:
+    """Whether this is a torch module; torch is not imported for it."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.nn.Module)
+
+
+def fitting_shape(module: Any) -> Shape | None:
+    """The smallest square images (channels, height, width) that a module in eval mode takes; None where it takes rows.
+
+    Raises what `from_module` raises where no images of up to MAX_SIDE pixels a side fit.
+    """
+    from torch import nn
+
+    first = next((leaf for leaf in module.modules() if isinstance(leaf, nn.Conv2d | nn.Linear)), None)
+    if not isinstance(first, nn.Conv2d):
+        return None
+    for side in range(1, MAX_SIDE + 1):
+        try:
+            from_module(module, (first.in_channels, side, side))
+        except ValueError:
+            if side == MAX_SIDE:
+                raise
+        else:
+            break
+    return (first.in_channels, side, side)
 
 
 def _first_shape(layer: Layer) -> Shape:

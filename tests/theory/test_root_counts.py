@@ -1,6 +1,5 @@
 """Bounds: the chain of inequalities, exact numbers, the paper's figures, and who is counted."""
 
-import itertools
 import math
 import time
 
@@ -9,8 +8,10 @@ import pytest
 import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 import theory as th
+from empirical.models import ALL_CONVOLUTIONS, PlainCNN
 from tests import known_systems
 from theory import multihomogeneous
 from theory.architectures import NetworkShape, theory2_cnn
@@ -29,6 +30,14 @@ def test_no_bound_is_below_the_known_count(known):
     assert b.mixed_volume <= b.stable_mixed_volume
 
 
+def set_partitions(n):
+    """All partitions of n things as labels, by another way than the one tested."""
+    grown = [()]
+    for _ in range(n):
+        grown = [(*labels, label) for labels in grown for label in range(max(labels, default=-1) + 2)]
+    return grown
+
+
 SUPPORT = st.lists(st.tuples(*[st.integers(0, 2)] * 3), min_size=2, max_size=5, unique=True).map(np.array)
 
 
@@ -37,7 +46,7 @@ SUPPORT = st.lists(st.tuples(*[st.integers(0, 2)] * 3), min_size=2, max_size=5, 
 def test_the_stable_volume_is_below_the_number_of_every_partition(p, q, r):
     supports = [p, q, r]
     stable = th.bounds(system_of(supports)).stable_mixed_volume if all(s.any() for s in supports) else 0
-    for labels in multihomogeneous.set_partitions(3):
+    for labels in set_partitions(3):
         assert stable <= multihomogeneous.number(*multihomogeneous.degrees_in_groups(supports, labels))
 
 
@@ -83,6 +92,85 @@ def test_local_search_is_never_worse_than_one_group_and_says_so():
     b = th.bounds(net, 6)
     assert b.multihomogeneous <= b.bezout == 3**6
     assert "a smaller number may exist" in b.partition_search
+    assert not b.partition_proved
+
+
+def test_the_partition_is_proved_least_by_trying_all_or_by_the_mixed_volume():
+    net = th.PolynomialNetwork((2, 2, 1), th.monomial(2))
+    small = th.bounds(net, 3)
+    assert small.stable_mixed_volume < small.multihomogeneous == 27
+    assert small.partition_search == "all 21147 partitions of 9 unknowns tried"
+    assert small.partition_proved
+    symbols = sp.symbols("x1:12")
+    dense = th.bounds(PolynomialSystem([sum(v**2 for v in symbols) + k * symbols[k] - 1 for k in range(11)], symbols))
+    assert "a smaller number may exist" in dense.partition_search
+    assert dense.multihomogeneous == dense.stable_mixed_volume == 2**11
+    assert dense.partition_proved
+    assert not th.bounds(PolynomialSystem([symbols[0] - 1], symbols[:1]), partition=[["x1"]])._grouped.exhaustive
+
+
+# ---- torch modules and networks on images
+
+
+class Square(nn.Module):
+    activation = th.monomial(2)
+
+    def forward(self, z):
+        return z * z
+
+
+def test_a_torch_module_has_the_bounds_of_its_network():
+    net = th.PolynomialNetwork((2, 2, 1), th.monomial(2))
+    by_module = th.bounds(net.to_torch(np.ones(net.n_parameters)), n_data=3)
+    by_net = th.bounds(net, n_data=3)
+    assert by_module == by_net
+    assert by_module.mixed_volume == by_net.mixed_volume
+    assert by_module.multihomogeneous == by_net.multihomogeneous
+
+
+def test_the_trained_net_has_the_bounds_of_the_named_one_and_says_what_became_of_its_normalisation():
+    module = PlainCNN(activation=th.monomial(2))
+    found, named = th.bounds(module, n_data=50_000), th.bounds(theory2_cnn(), n_data=50_000)
+    assert (found.n_unknowns, found.log2_shub_smale) == (188_810, 100_000)
+    assert found.log2_bezout == named.log2_bezout
+    assert found.log2_multihomogeneous == named.log2_multihomogeneous
+    assert sum("Batch normalisation is counted as a fixed affine map" in note for note in found.notes) == 1
+    assert module.training  # as it was
+    averaged = th.bounds(PlainCNN(activation=th.monomial(2), hidden=(), channels=ALL_CONVOLUTIONS), n_data=50_000)
+    assert averaged.n_unknowns == 188_810
+
+
+def test_a_small_convolutional_net_has_a_mixed_volume():
+    """f = sum over two windows of v (a . x_window)^2: degree 3 in the weights, and the count of its zeros below it."""
+    net = th.PolynomialNetwork.from_layers(
+        [th.Convolution(1, 1, (1, 2), bias=False), th.monomial(2), th.Flatten(), th.Dense(2, 1, bias=False)],
+        input_shape=(1, 1, 3),
+    )
+    b = th.bounds(net, n_data=2)
+    assert (b.n_unknowns, b.bezout, b.paper_bezout) == (4, 9, 4)
+    system = net.interpolation_system([[1, 2, 3], [4, -1, 2]], [1, 2]).slice(seed=0)
+    assert len(th.solve(system).solutions) <= b.stable_mixed_volume <= b.multihomogeneous <= b.bezout
+    assert any("degree 3 in all weights" in note for note in b.notes)
+
+
+def test_modules_that_are_not_polynomial_are_refused():
+    for modules, message in (
+        ([nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 1)], "got ReLU.*relu_approximation"),
+        ([nn.Conv2d(1, 2, 3), Square(), nn.MaxPool2d(2)], "got MaxPool2d"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            th.bounds(nn.Sequential(*modules), n_data=5)
+    with pytest.raises(TypeError, match=r"got Activate\(relu\)"):
+        th.bounds(PlainCNN(), n_data=5)
+    with pytest.raises(ValueError, match="groups=1"):
+        th.bounds(nn.Sequential(nn.Conv2d(2, 2, 3, groups=2)), n_data=5)
+    with pytest.raises(ValueError, match="need n_data"):
+        th.bounds(nn.Linear(2, 1))
+
+
+def test_dropout_and_half_precision_change_no_count():
+    module = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), Square(), nn.Dropout(0.5), nn.Linear(3, 1)).half()
+    assert th.bounds(module, n_data=5).bezout == 3**5
 
 
 def test_layers_make_good_groups_for_critical_points():
@@ -230,12 +318,11 @@ def test_data_that_no_weight_can_change_are_refused():
         th.bounds(network.critical_system([[0, 1]], [1]))
 
 
-def test_all_partitions_of_a_set_are_listed_once():
-    bell = [1, 2, 5, 15, 52, 203]
-    for n, count in enumerate(bell, 1):
-        found = list(multihomogeneous.set_partitions(n))
-        assert len(set(found)) == len(found) == count
-        assert found[0] == (0,) * n
+@pytest.mark.parametrize(("n", "bell"), [(1, 1), (2, 2), (3, 5), (4, 15), (5, 52), (6, 203), (7, 877)])
+def test_all_partitions_of_a_set_are_tried_once(n, bell):
+    supports = [np.vstack([np.zeros((1, n), int), 2 * np.eye(n, dtype=int)])] * n
+    assert multihomogeneous.best_partition(supports)[2] == f"all {bell} partitions of {n} unknowns tried"
+    assert len(set(set_partitions(n))) == bell
 
 
 def test_the_named_net_has_the_layers_of_the_paper():
@@ -252,7 +339,6 @@ def test_exhaustive_search_agrees_with_brute_force():
     number, labels, _ = multihomogeneous.best_partition(supports)
     every = [
         multihomogeneous.number(*multihomogeneous.degrees_in_groups(supports, candidate))
-        for candidate in multihomogeneous.set_partitions(5)
+        for candidate in set_partitions(5)
     ]
     assert number == min(every) == multihomogeneous.number(*multihomogeneous.degrees_in_groups(supports, labels))
-    assert list(itertools.islice(multihomogeneous.set_partitions(5), 1)) == [(0,) * 5]
