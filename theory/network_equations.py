@@ -26,6 +26,7 @@ class NetworkEquations:
     inputs: (N, inputs), or images (N, channels, height, width), kept as rows; targets: (N, m), or (N,) for one output
     kind: "interpolation" (N*m residuals, row i*m + j) or "critical" (the K entries of the gradient of the mean
         squared residual plus regularization * |w|^2)
+    rows: the entries of the gradient that are equations, those that are not identically 0; all by default
     """
 
     network: "PolynomialNetwork"
@@ -33,6 +34,7 @@ class NetworkEquations:
     targets: np.ndarray
     kind: Literal["interpolation", "critical"] = "interpolation"
     regularization: Any = 0
+    rows: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         X, Y = plain_array(self.inputs, "inputs"), plain_array(self.targets, "targets")
@@ -65,7 +67,9 @@ class NetworkEquations:
 
     @property
     def n_equations(self) -> int:
-        return self.targets.size if self.kind == "interpolation" else self.n_unknowns
+        if self.kind == "interpolation":
+            return int(self.targets.size)
+        return self.n_unknowns if self.rows is None else len(self.rows)
 
     @cached_property
     def is_real(self) -> bool:
@@ -95,7 +99,12 @@ class NetworkEquations:
         residuals = states[-1] - y  # (..., N, m)
         if self.kind == "interpolation":
             return linear(lambda a: a.reshape(*a.shape[:-2], a.shape[-2] * a.shape[-1]), residuals)
-        gradient = self.network.backward(w, states, residuals * scale)
+        gradient = self._gradient(w, states, residuals * scale, decay)
+        return gradient if self.rows is None else linear(lambda a: a[..., list(self.rows or ())], gradient)
+
+    def _gradient(self, w: Any, states: list[Any], scaled: Any, decay: Any) -> Any:
+        """All its entries: (..., K)."""
+        gradient = self.network.backward(w, states, scaled)
         return gradient + w * decay if decay else gradient
 
     def evaluate(self, points: np.ndarray) -> np.ndarray:
@@ -107,7 +116,8 @@ class NetworkEquations:
         if self.kind == "interpolation":
             return self.network.ring_jacobian(points, self._data[0])
         along = Dual(points[:, None, :], np.eye(self.n_unknowns))  # the new axis runs over the directions
-        return np.broadcast_to(tangent(self._values(along, *self._data)), (*points.shape, self.n_unknowns))
+        columns = tangent(self._values(along, *self._data))  # (p, K, n_equations)
+        return np.swapaxes(np.broadcast_to(columns, (*points.shape, self.n_equations)), -1, -2)
 
     def hessian_contraction(self, point: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """sum_i weights_i * (Hessian of equation i) at one point: (K, K)."""
@@ -117,8 +127,13 @@ class NetworkEquations:
             states = self.network.forward(along, self._data[0])
             rows = self.network.backward(along, states, np.reshape(weights, self.targets.shape))
             return np.broadcast_to(tangent(rows), basis.shape)
-        twice = Dual(Dual(point[None], np.asarray(weights)[None]), basis)
-        return np.broadcast_to(tangent(tangent(self._values(twice, *self._data))), basis.shape)
+        of_entries = np.zeros(self.n_unknowns, np.asarray(weights).dtype)
+        of_entries[slice(None) if self.rows is None else list(self.rows)] = weights
+        X, Y, scale, decay = self._data
+        twice = Dual(Dual(point[None], of_entries[None]), basis)
+        states = self.network.forward(twice, X)
+        gradient = self._gradient(twice, states, (states[-1] - Y) * scale, decay)
+        return np.broadcast_to(tangent(tangent(gradient)), basis.shape)
 
     def magnitude(self, points: np.ndarray) -> np.ndarray:
         """(p, n_equations): an upper bound of the sum of |terms| of each equation, the scale of its rounding errors."""

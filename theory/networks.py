@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -305,7 +305,14 @@ class PolynomialNetwork:
     def critical_system(self, X: Any, Y: Any, regularization: Any = 0) -> PolynomialSystem:
         """The gradient of  mean of (f(x_i; w)_j - y_ij)^2 + regularization * |w|^2  set to 0: K equations.
 
-        The mean runs over all N*m entries. Raises ValueError as `interpolation_system`, and for a negative
-        regularization.
+        The mean runs over all N*m entries. Weights that the loss does not depend on (those of an input that is always
+        0) are free and make no equation. Raises ValueError as `interpolation_system` and for a negative regularization,
+        ConstantEquationError where the loss depends on no weight at all.
         """
-        return PolynomialSystem.from_network(NetworkEquations(self, X, Y, "critical", regularization))
+        equations = NetworkEquations(self, X, Y, "critical", regularization)
+        rows = tuple(k for k, degree in enumerate(equations.degrees) if degree)
+        if not rows:
+            raise ConstantEquationError("the loss does not depend on any weight at these data: every point is critical")
+        if len(rows) < self.n_parameters:
+            equations = replace(equations, rows=rows)
+        return PolynomialSystem.from_network(equations)

@@ -11,7 +11,8 @@ from theory.activations import PolynomialActivation, monomial
 from theory.continuation.solve import solve
 from theory.local_geometry import degeneracy
 from theory.networks import PolynomialNetwork
-from theory.systems import PolynomialSystem
+from theory.root_counts import bounds
+from theory.systems import ConstantEquationError, PolynomialSystem
 
 x, y, z = sp.symbols("x y z")
 CUBIC = PolynomialActivation([Fraction(3, 10), Fraction(1, 2), Fraction(2, 5), Fraction(1, 5)])
@@ -162,3 +163,25 @@ def test_regular_zeros_known_to_half_the_digits_keep_their_dimension():
 def test_bad_points_are_refused(point):
     with pytest.raises(ValueError, match=r"shape|finite"):
         degeneracy(PolynomialSystem([x * y], [x, y]), point)
+
+
+def test_weights_that_the_loss_does_not_depend_on_are_free_directions():
+    """The second input is always 0, so its weight makes no equation and moves freely."""
+    network = PolynomialNetwork((2, 1, 1), monomial(2), bias=False)
+    system = network.critical_system([[1, 0], [2, 0]], [1, 4])
+    assert (system.n_equations, system.n_unknowns) == (2, 3)
+    w, step = np.array([0.7, -0.4, 1.3]), 1e-6
+    slopes = [(system.evaluate(w + step * e) - system.evaluate(w - step * e)) / (2 * step) for e in np.eye(3)]
+    assert np.allclose(system.jacobian(w), np.transpose(slopes), atol=1e-8)
+    weights = np.array([0.3, -0.7])
+    bends = [weights @ (system.jacobian(w + step * e) - system.jacobian(w - step * e)) / (2 * step) for e in np.eye(3)]
+    assert np.allclose(system.hessian_contraction(w, weights), bends, atol=1e-8)
+    assert system.jacobian(w).shape == (2, 3)
+    expanded = PolynomialSystem.from_polynomials(system.polynomials, system.names)
+    assert np.allclose(expanded.evaluate(w), system.evaluate(w))
+    assert bounds(system).bezout == 25
+    with pytest.raises(ValueError, match="2 in 3"):
+        solve(system)
+    assert network.critical_system([[1, 0], [2, 0]], [1, 4], regularization=1).n_equations == 3
+    with pytest.raises(ConstantEquationError, match="does not depend on any weight"):
+        network.critical_system([[0, 0]], [1])

@@ -314,8 +314,7 @@ def test_data_that_no_weight_can_change_are_refused():
     network = th.PolynomialNetwork((2, 2, 1), th.monomial(2), bias=False)
     with pytest.raises(ConstantEquationError, match=r"equation 1 is the constant -1 and .* inconsistent"):
         network.interpolation_system([[0, 0], [1, 1]], [1, 1])
-    with pytest.raises(ConstantEquationError, match="2 of 6 equations do not depend"):
-        th.bounds(network.critical_system([[0, 1]], [1]))
+    assert th.bounds(network.critical_system([[0, 1]], [1])).n_equations == 4  # two of six weights are free
 
 
 @pytest.mark.parametrize(("n", "bell"), [(1, 1), (2, 2), (3, 5), (4, 15), (5, 52), (6, 203), (7, 877)])
