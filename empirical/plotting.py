@@ -13,8 +13,10 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from empirical.records import write
 
@@ -299,6 +301,36 @@ def paths(
         axes.set_aspect("equal", adjustable="datalim")
         axes.tick_params(labelsize=6.0)
         _finish(axes, "first axis of the map", "second axis", title, "", None, legend=len(series) > 1)
+    return _figure(axes)
+
+
+def trails(
+    ways: Sequence[Any],
+    values: Sequence[float],
+    *,
+    quantity: str,
+    texts: Sequence[str] = (),
+    title: str = "",
+    axes: Axes | None = None,
+) -> Figure:
+    """Many ways (p, 2) through one map, each in the colour of its value; a star where it ends, and there its text."""
+    axes = axes or _alone()
+    colours, norm = matplotlib.colormaps["cividis"], Normalize(min(values), max(values))
+    with matplotlib.rc_context(_STYLE):
+        for way, value, text in zip(ways, values, [*texts, *[""] * (len(ways) - len(texts))], strict=True):
+            across, up = np.asarray(way, float).T
+            colour = colours(norm(value))
+            axes.plot(across, up, "-", color=colour, linewidth=0.8)
+            axes.plot(
+                across[-1:], up[-1:], "*", color=colour, markeredgecolor="black", markeredgewidth=0.4, markersize=7.0
+            )
+            axes.annotate(text, (across[-1], up[-1]), xytext=(3, 3), textcoords="offset points", fontsize=6.0)
+        bar = _figure(axes).colorbar(ScalarMappable(norm, colours), ax=axes, label=quantity)
+        bar.locator = MaxNLocator(6, integer=True)
+        axes.set_aspect("equal", adjustable="datalim")
+        axes.locator_params(nbins=5)
+        axes.tick_params(labelsize=6.0)
+        _finish(axes, "first axis of the map", "second axis", title, "", None, legend=False)
     return _figure(axes)
 
 

@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 EXPERIMENTS = {
     "zero-set-dimension": "nullity of the error's Hessian where training ends, polynomial and ReLU nets",
     "polynomial-net": "ReLU and polynomial nets trained alike: error curves, gap, what leaves the interval",
+    "sgd-trajectories": "SGD again and again from one point, stage after stage: maps of the ways, spread by stage",
     "flat-global-minima": "a minimum perturbed by 0.1 S and trained again: errors, maps of the paths, where they end",
     "flatness-radius": "distance to a rise of the loss by 0.05 in random directions, natural and random labels",
+    "three-point": "training accuracy over the simplex of three minimisers, natural and random labels",
     "perturbation-size": "noise of 0.1 to 2 S on a trained net, training again: is there a wall in between",
     "minimum-norm": "where SGD ends on a flat minimum, against the nearest and the least solution",
     "gradient-noise": "minibatch gradients early and late: mean, covariance, distance from a Gaussian, by batch size",
