@@ -1,6 +1,7 @@
-"""Confidence intervals and tests for counted shares."""
+"""Confidence intervals and tests for counted shares and for means."""
 
 import math
+from collections.abc import Sequence
 from statistics import NormalDist
 
 import numpy as np
@@ -34,6 +35,28 @@ def differ(successes: int, trials: int, other_successes: int, other_trials: int)
     log_p = log_binomial(trials, counts) + log_binomial(other_trials, total - counts)
     p = np.exp(log_p - log_binomial(trials + other_trials, total))
     return float(min(1.0, p[p <= p[counts == successes] * (1 + 1e-7)].sum()))
+
+
+def student(values: Sequence[float] | np.ndarray, error_rate: float = 0.01) -> tuple[float, float]:
+    """The interval in which the mean lies with this error rate on either side: Student's t over independent values.
+
+    Raises ValueError for fewer than two values and for values that are not finite.
+    """
+    from scipy.stats import t
+
+    sample = np.asarray(values, float)
+    if sample.ndim != 1 or len(sample) < 2 or not np.isfinite(sample).all():
+        raise ValueError(f"student needs two or more finite values, got {sample.tolist()}")
+    half = float(t.ppf(1 - error_rate, len(sample) - 1) * sample.std(ddof=1) / math.sqrt(len(sample)))
+    return float(sample.mean()) - half, float(sample.mean()) + half
+
+
+def above(low: float, high: float, value: float = 0.0, effect: float = 0.0) -> bool | None:
+    """Whether an interval lies above a value; False where it lies below value + effect, the least that would count,
+    None where it does neither: the data do not decide."""
+    if low > value:
+        return True
+    return False if high < value + effect else None
 
 
 def _quantile(confidence: float) -> float:

@@ -41,6 +41,8 @@ EXPERIMENTS = {
     "wide-minimum": "visits to two wells, one wider by 2, in 1 to 5 dimensions",
     "degenerate-valley": "visits to a degenerate valley and to an isolated minimum of the same depth: GDL, SGD, SGDL",
     "sgd-convergence": "decreasing rates and decreasing noise on convex, pseudo-convex and double-well functions",
+    "profiles": "the loss from start to end, end to end, start to start: MLP, CNN and LSTM",
+    "bn-and-skip": "rise of the loss around residual nets with and without skips and batch normalisation",
 }
 PRESETS = ("smoke", "cpu", "paper")
 DATA_SETS = ("cifar10", "mnist", "digits", "images")
