@@ -22,6 +22,7 @@ from theory.continuation.tracker import (
     LAST_U,
     LOST,
     PIVOTS,
+    PRECISE,
     REACHED,
     STALLED,
     UNTRACKED,
@@ -203,7 +204,24 @@ def ends_of(
             break
         again = track(homotopy.tape, homotopy.starts[lost], homotopy.parameters, settings=tighter)
         ends.points[lost], ends.info[lost] = again.points, again.info
-    return _settle(homotopy, ends)
+    outcome = _settle(homotopy, ends)
+    doubtful = outcome.kind == FAILED
+    if homotopy.complete:  # no path of a whole set should go to infinity
+        doubtful |= outcome.kind == INFINITE
+    return track_precisely(homotopy, outcome, np.flatnonzero(doubtful))
+
+
+def track_precisely(homotopy: Homotopy, outcome: Outcome, which: np.ndarray) -> Outcome:
+    """Track some paths again in double-double numbers; what they show then counts, where it is clear."""
+    if not len(which):
+        return outcome
+    ends = track(homotopy.tape, homotopy.starts[which], homotopy.parameters, settings=PRECISE, precise=True)
+    kind, points, winding = outcome.kind.copy(), outcome.points.copy(), outcome.winding.copy()
+    kind[which[ends.status == HEADED_OUT]] = INFINITE
+    regular = (ends.status == REACHED) & (ends.info[:, HOMOGENISING] > _FAR_OUT)
+    kind[which[regular]], winding[which[regular]] = FINITE, 1
+    points[which[regular]] = homotopy.affine(ends.points[regular])
+    return Outcome(kind, points, winding)
 
 
 def _detour(homotopy: Homotopy, ends: Ends, settings: Settings) -> None:
