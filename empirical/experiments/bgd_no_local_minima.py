@@ -1,0 +1,208 @@
+"""Batch descent from many initialisations: is it ever stuck above zero error? The claim `bgd-no-local-minima`.
+
+Each start is descended once with the gradient over all images at constant rate, and once by SGD, which is the standard
+for the test error. A run is stuck if at its end one training image is still wrong, or the cross entropy is not
+negligible.
+
+The test: stuck runs are counted. At error rate 0.01 on either side, the exact bounds (Clopper and Pearson) of their
+share say that the claim fails if the lower one lies above `often`, and holds if none was seen and the upper one lies
+below one half. The source adds that the test error is worse than that of SGD: the gap, paired by start, has a mean
+whose Student interval (0.01 on either side) must lie above 0; that decides the printed verdict, beside the first test.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from empirical import comparisons
+from empirical.data import Data, square_images
+from empirical.models import PlainCNN
+from empirical.records import Result
+from empirical.train import History, TrainConfig, train_each
+from theory.claims.claim import Case, Claim, Control, judge
+
+ID = "bgd-no-local-minima"
+STATEMENT = (
+    "Batch descent does not get stuck: from random initialisations it reaches zero training error and negligible cross "
+    "entropy."
+)
+SOURCE = "arXiv 1703.09833, Fig. 4 and its text"
+REPORTED = {
+    "text": "batch descent reaches zero error and negligible cross entropy; test error about 40 % against about 32 % "
+    "of SGD on CIFAR-10; rate and number of steps are not given"
+}
+BATCH, SGD = "batch descent", "SGD"
+
+
+@dataclass(frozen=True)
+class Config:
+    """starts: initialisations; batch, rate, epochs: of SGD; descent_rate, steps: of batch descent, which are ours: the
+    largest stable of the rates 0.05, 0.1, 0.2, 0.5
+
+    piece: images held at a time in batch descent, None: all; negligible: cross entropy up to which it counts as such
+    often: the share of stuck runs that would contradict the statement
+    looks: how often errors are looked at on the way
+    """
+
+    data: str = "cifar10"
+    subset: tuple[int, int] | None = None
+    starts: int = 7
+    batch: int = 100
+    rate: float = 0.01
+    epochs: int = 60
+    descent_rate: float = 0.5
+    steps: int = 1500
+    piece: int | None = 5000
+    negligible: float = 0.05
+    often: float = 0.05
+    looks: int = 20
+
+    def __post_init__(self) -> None:
+        if self.starts < 2 or self.looks < 1:
+            raise ValueError(f"{ID} needs at least 2 starts and 1 look, got {self.starts} and {self.looks}")
+
+
+PRESETS = {
+    "smoke": Config(data="digits", subset=(200, 200), batch=25, rate=0.1, epochs=10, steps=20, piece=None, looks=4,
+                    negligible=0.1),
+    "cpu": Config(subset=(2000, 10000), epochs=50, steps=100, piece=None, looks=10),
+    "paper": Config(),
+}  # fmt: skip
+
+
+def check_data(data: Data | None) -> Data:
+    """The data, if they are square images; ValueError otherwise."""
+    return square_images(data, ID)
+
+
+def compute(
+    config: Config,
+    data: Data | None,
+    *,
+    seed: int,
+    device: str = "cpu",
+    progress: Callable[[int, int, str], None] | None = None,
+    checkpoints: Path | None = None,
+) -> Result:
+    """Descend from each start in both ways, and once on contradictory labels."""
+    data = check_data(data)
+    every = {BATCH: max(1, config.steps // config.looks), SGD: max(1, config.epochs // config.looks)}
+    descent = TrainConfig(config.steps, None, config.descent_rate, every=every[BATCH], piece=config.piece)
+    stochastic = TrainConfig(config.epochs, config.batch, config.rate, every=every[SGD])
+    seeds = [int(np.random.default_rng([seed, k]).integers(2**31)) for k in range(config.starts)]
+    plans = {BATCH: (descent, data, seeds), SGD: (stochastic, data, seeds),
+             "contradictory": (descent, contradictory(data), seeds[:1])}  # fmt: skip
+    found: dict[str, list[History]] = {}
+    for kind, (schedule, used, own) in plans.items():
+        jobs = [(_net(data, s), replace(schedule, seed=s)) for s in own]
+        folder = None if checkpoints is None else checkpoints / kind.replace(" ", "-")
+        found[kind] = [h for _, h in train_each(jobs, used, device=device, checkpoints=folder)]
+        if progress is not None:
+            progress(len(found), len(plans), f"{kind}: {len(jobs)} nets trained")
+    table = [
+        {"kind": kind, "start": k} | row
+        for kind in found
+        for k, history in enumerate(found[kind])
+        for row in history.rows()
+    ]
+    return Result(_claim(found, config, seed), table, {"classes": data.n_classes})
+
+
+def contradictory(data: Data) -> Data:
+    """Half of the images, each of them twice, the second time with the next label: half of all must stay wrong."""
+    half = len(data.train_inputs) // 2
+    inputs, labels = data.train_inputs[:half], data.train_labels[:half]
+    both = torch.cat([labels, (labels + 1) % data.n_classes])
+    return replace(data, train_inputs=torch.cat([inputs, inputs]), train_labels=both, identity="")
+
+
+def is_stuck(history: History, config: Config) -> bool:
+    """Whether a run ended above zero error, above negligible cross entropy, or without a finite loss."""
+    last = history.last
+    return history.stopped is not None or last.train_error > 0 or not last.train_loss <= config.negligible
+
+
+def _net(data: Data, seed: int) -> PlainCNN:
+    channels, size, _ = data.train_inputs.shape[1:]
+    return PlainCNN(n_classes=data.n_classes, input_shape=(channels, size, size), seed=seed)
+
+
+def _seldom(stuck: int, runs: int, often: float) -> bool | None:
+    """Test (1) of the file's head."""
+    from scipy.stats import binomtest
+
+    bounds = binomtest(stuck, runs).proportion_ci(0.98, method="exact")
+    if bounds.low > often:
+        return False
+    return True if stuck == 0 and bounds.high < 0.5 else None
+
+
+def _claim(found: dict[str, list[History]], config: Config, seed: int) -> Claim:
+    stuck = sum(is_stuck(history, config) for history in found[BATCH])
+    ends = {kind: [history.last for history in found[kind]] for kind in found}
+    gap = comparisons.mean([b.test_error - s.test_error for b, s in zip(ends[BATCH], ends[SGD], strict=True)])
+    case = Case(
+        f"runs of batch descent that are stuck, of {config.starts}",
+        0,
+        stuck,
+        _seldom(stuck, config.starts, config.often),
+    )
+    printed = Case("test error, batch descent minus SGD", "above 0", gap.text(".3f"), gap.above(0))
+    other = found["contradictory"][0]
+    control = Control(
+        "each image twice with different labels, so that no zero exists: the run must count as stuck",
+        "stuck at training error 0.5 or above",
+        f"training error {other.last.train_error:.3f}, cross entropy {other.last.train_loss:.3g}",
+        passed=is_stuck(other, config) and other.last.train_error >= 0.5,
+    )
+    errors = {kind: np.mean([end.test_error for end in ends[kind]]) for kind in (BATCH, SGD)}
+    losses = [end.train_loss for end in ends[BATCH]]
+    as_printed, verdict = judge([case, printed], control), judge([case], control)
+    return Claim.from_cases(
+        [case],
+        control,
+        id=ID,
+        side="empirical",
+        statement=STATEMENT,
+        source=SOURCE,
+        tolerance="exact binomial bounds of the share of stuck runs, 0.01 on either side",
+        seed=seed,
+        printed_verdict=as_printed if as_printed != verdict else None,
+        note=f"As printed, with a worse test error than SGD: the gap paired by start is {printed.observed}. Test error "
+        f"{errors[BATCH]:.1%} after {config.steps} steps of batch descent, {errors[SGD]:.1%} after "
+        f"{config.epochs} epochs of SGD, whose training error is then at most "
+        f"{max(end.train_error for end in ends[SGD]):.1%}; cross entropy of batch descent {min(losses):.2g} to "
+        f"{max(losses):.2g}.",
+    )
+
+
+def draw(result: Result) -> dict[str, Any]:
+    """Training error, cross entropy and test error on the way; the test errors of each start."""
+    from empirical import plotting
+
+    figure, places = plotting.panels(4, width=2.9)
+    names = {"train_error": "training error", "train_loss": "training cross entropy", "test_error": "test error"}
+    for axes, (column, title) in zip(places, names.items(), strict=False):
+        kinds = (BATCH, SGD) if column == "test_error" else (BATCH, SGD, "contradictory")
+        series = {}
+        for kind in kinds:
+            rows = [row for row in result.table if row["kind"] == kind]
+            passes = sorted({row["epoch"] for row in rows})
+            values = [[row[column] for row in rows if row["epoch"] == at] for at in passes]
+            name = "contradictory labels" if kind == "contradictory" else kind
+            series[name] = (passes, [np.mean(v) for v in values], [np.std(v) for v in values])
+        plotting.lines(series, x="passes over the training data", y=title, axes=axes,
+                       log="y" if column == "train_loss" else "")  # fmt: skip
+    ends = {kind: _ends(result.table, kind) for kind in (BATCH, SGD)}
+    starts = {kind: (np.arange(len(values)) + 1, values) for kind, values in ends.items()}
+    plotting.points(starts, x="start", y="test error at the end", axes=places[3])
+    return {"curves": figure}
+
+
+def _ends(table: Sequence[dict[str, Any]], kind: str) -> list[float]:
+    last = {row["start"]: row["test_error"] for row in table if row["kind"] == kind}  # rows are in order of epochs
+    return list(last.values())
