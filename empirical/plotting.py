@@ -218,11 +218,13 @@ def contour(
     path: Any = None,
     quantity: str = "loss",
     title: str = "",
+    limits: tuple[float, float] | None = None,
     axes: Axes | None = None,
 ) -> Figure:
     """Level lines of heights (n, m) over x (n,) and y (m,), spaced evenly, or by factors where they span more than 30.
 
     path: (p, 2) points joined in their order, the last one a star. NaN, where nothing is known, is hatched.
+    limits: least and largest level, where several figures are to share them
     """
     axes = axes or _alone()
     values = np.ma.masked_invalid(np.asarray(heights, float).T)
@@ -231,7 +233,7 @@ def contour(
         axes.set_facecolor("#eeeeee")
         if values.mask.any():
             axes.fill_between(x, y[0], y[-1], facecolor="none", hatch="xxx", edgecolor="#bbbbbb", linewidth=0, zorder=0)
-        levels, norm = _levels(values)
+        levels, norm = _levels(values if limits is None else np.ma.masked_invalid(limits))
         filled = axes.contourf(x, y, values, levels, norm=norm, cmap="cividis", extend="both")
         drawn = axes.contour(x, y, values, levels, norm=norm, colors="white", linewidths=0.5)
         axes.clabel(drawn, levels[1::3], fontsize=6.0, fmt="%.3g")

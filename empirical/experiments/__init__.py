@@ -43,6 +43,7 @@ EXPERIMENTS = {
     "degenerate-valley": "visits to a degenerate valley and to an isolated minimum of the same depth: GDL, SGD, SGDL",
     "sgd-convergence": "decreasing rates and decreasing noise on convex, pseudo-convex and double-well functions",
     "profiles": "the loss from start to end, end to end, start to start: MLP, CNN and LSTM",
+    "strategies": "SGD, Adam and a switch at epoch t: barriers between the ends, errors, radii of the basins",
     "bn-and-skip": "rise of the loss around residual nets with and without skips and batch normalisation",
 }
 PRESETS = ("smoke", "cpu", "paper")

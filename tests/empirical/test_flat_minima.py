@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from empirical.data import load_data, with_random_labels
-from empirical.experiments import flat_global_minima, flatness_radius, perturbation_size
+from empirical.experiments import flat_global_minima, flatness_radius, perturbation_size, three_point
 from empirical.interpolate import Mixtures
 from empirical.minima import Training, minima
 
@@ -140,6 +140,41 @@ def test_nets_trained_again_after_large_noise_are_behind_a_wall(digits):
     noise = [row["distance_of_noise"] for row in result.table if row["noise"] == 3.0]
     np.testing.assert_allclose(noise, 1 - 1 / 10**0.5, atol=0.05)  # weights of mean near 0: 1 - 1/sqrt(1 + 3^2)
     assert set(perturbation_size.draw(result)) == {"barriers"}
+
+
+def surfaces(natural, random):
+    """Three surfaces of 100 points of each kind, with about so many of them flat."""
+    found = []
+    for labels, share in (("natural", natural), ("random", random)):
+        for triple in range(3):
+            accuracy = np.where(np.arange(100) < share + triple, 1.0, 0.5).reshape(10, 10)
+            found.append(three_point.Surface("digits", labels, triple, "estimated", accuracy, (1.0, 1.0, 1.0)))
+    return found
+
+
+@pytest.mark.parametrize(("shares", "verdict"), [((60, 30), "holds"), ((30, 60), "fails"), ((31, 30), "inconclusive")])
+def test_the_flat_share_of_the_simplex_decides(shares, verdict):
+    config = three_point.PRESETS["smoke"]
+    assert three_point._claim(surfaces(*shares), 1.0, config, 0).verdict == verdict
+    assert three_point._claim(surfaces(*shares), 0.2, config, 0).verdict != "holds"  # the control did not come out
+
+
+def test_a_surface_knows_its_flat_share_and_what_lies_beyond_the_margin():
+    accuracy = np.array([[1.0, 0.95], [0.85, np.nan]])
+    assert three_point.Surface("digits", "natural", 0, "estimated", accuracy, (1, 1, 1)).flat(0.9) == 2 / 3
+
+
+def test_simplices_of_images_are_followed_with_both_kinds_of_statistics():
+    data = load_data("images", subset=(60, 20))
+    quick = Training(natural=2, random=2, batch=30, rate=0.05)
+    config = replace(three_point.PRESETS["smoke"], convolutional=quick, triples=2, steps=3, margin=0.0)
+    result = three_point.compute(config, data, seed=0)
+    kinds = [(row["labels"], row["statistics"], row["triple"]) for row in result.table]
+    of_one = [("estimated", 0), ("averaged", 0), ("estimated", 1)]
+    assert kinds == [(labels, *kind) for labels in ("natural", "random") for kind in of_one]
+    assert all(np.isfinite(one.accuracy).sum() == 6 for one in result.series["surfaces"])  # half of 3 x 3, and edges
+    assert result.claim.control.passed
+    assert set(three_point.draw(result)) == {"surfaces", "shares"}
 
 
 def test_data_that_are_no_images_are_refused():
