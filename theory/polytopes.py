@@ -218,6 +218,6 @@ def _follow(
         raise MixedVolumeError(f"the mixed cells take more work than max_work = {max_work:g} allows")
     n = len(supports)
     cells, normals, drifts = found[:, : 2 * n], found[:, 2 * n : 3 * n], found[:, 3 * n : 4 * n]
-    if state == mixed_cells.WRONG or len(np.unique(cells, axis=0)) < len(cells):
+    if state == mixed_cells.WRONG or len(set(map(bytes, cells))) < len(cells):
         raise MixedVolumeError("a cell at the end of the ray is no cell of the lifting")
     return cells.reshape(-1, n, 2), normals, drifts, found[:, 4 * n]

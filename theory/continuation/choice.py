@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from theory.continuation.homotopy import Homotopy, Reduced
-from theory.continuation.polyhedral import Polyhedra, PolyhedralError, polyhedra, polyhedral
+from theory.continuation.polyhedral import Polyhedra, PolyhedralError, TooManyZerosError, polyhedra, polyhedral
 from theory.continuation.start import multihomogeneous, total_degree
 from theory.continuation.tracker import Progress
 from theory.jit import ENGINE
@@ -41,9 +41,11 @@ def choose(reduced: Reduced, start: str, seed: int, max_paths: int, progress: Pr
     ):
         reason = f" instead of {bezout} by total degree"
         try:
-            cells = polyhedra(reduced, max_work=min(_WORK_PER_PATH * bezout, _MOST_WORK))
+            cells = polyhedra(reduced, max_work=min(_WORK_PER_PATH * bezout, _MOST_WORK), most=bezout / _TWICE)
             if _cost(cells) < bezout:
                 return _by_cells(cells, seed, max_paths, progress, reason)
+        except TooManyZerosError:
+            pass
         except PolyhedralError:
             if _plain(reduced) and reduced.n_free <= EXHAUSTIVE_UNKNOWNS:
                 groups, count = _partition(reduced)

@@ -48,6 +48,10 @@ class PolyhedralError(ValueError):
     """The polyhedral start does not apply to a system."""
 
 
+class TooManyZerosError(PolyhedralError):
+    """The generic system has more zeros than it may."""
+
+
 @dataclass(frozen=True, eq=False)
 class Stratum:
     """The zeros of the generic system in which exactly some unknowns are not 0.
@@ -117,12 +121,20 @@ class Polyhedra:
         return recorder.tape(equations)
 
 
-def polyhedra(reduced: Reduced, seed: int = 0, max_work: float = math.inf, with_constants: bool = False) -> Polyhedra:
+def polyhedra(
+    reduced: Reduced,
+    seed: int = 0,
+    max_work: float = math.inf,
+    with_constants: bool = False,
+    most: float = math.inf,
+) -> Polyhedra:
     """The supports and mixed cells of a system; seed: of the lifting, which changes no count.
 
     max_work: multiplications (about 10^9 a second) allowed for each support of each mixed volume
     with_constants: give every equation a constant term, so that no path stays where unknowns are 0; more paths
-    Raises PolyhedralError for systems that are not square, with too many terms or unknowns, or beyond max_work.
+    most: zeros from which on no further cells are looked for
+    Raises TooManyZerosError for more of them, PolyhedralError for systems that are not square, with too many terms or
+    unknowns, or beyond max_work.
     """
     whole = _expanded(reduced)
     n = whole.n_free
@@ -134,7 +146,7 @@ def polyhedra(reduced: Reduced, seed: int = 0, max_work: float = math.inf, with_
             exponents[i] = np.vstack([exponents[i], np.zeros((1, n), np.int64)])
             coefficients[i] = np.append(coefficients[i], 0)
         try:
-            strata, irregular = _strata(exponents, n, seed, max_work)
+            strata, irregular = _strata(exponents, n, seed, max_work, most)
         except MixedVolumeError as error:
             raise PolyhedralError(f"the polyhedral start needs mixed cells: {error}") from None
         if not irregular:
@@ -166,7 +178,9 @@ def _expanded(reduced: Reduced) -> Reduced:
     return replace(reduced, reduction=identity, polynomials=polynomials)
 
 
-def _strata(exponents: list[np.ndarray], n: int, seed: int, max_work: float) -> tuple[list[Stratum], set[int]]:
+def _strata(
+    exponents: list[np.ndarray], n: int, seed: int, max_work: float, most: float
+) -> tuple[list[Stratum], set[int]]:
     """Strata with isolated zeros, and the equations that vanish on those whose zeros are not regular."""
     found: list[Stratum] = []
     irregular: set[int] = set()
@@ -184,6 +198,8 @@ def _strata(exponents: list[np.ndarray], n: int, seed: int, max_work: float) -> 
         if not _matched([exponents[i] for i in vanishing], zero):
             irregular |= set(vanishing)
         found.append(Stratum(unknowns, equations, cells))
+        if (count := sum(stratum.count for stratum in found)) > most:
+            raise TooManyZerosError(f"the generic system has {count} zeros or more, {most:g} were allowed")
     return found, irregular
 
 
@@ -302,8 +318,11 @@ def _binomial_roots(edges: np.ndarray, ratios: np.ndarray, volumes: np.ndarray) 
     With M the matrix of edges, M log y = log ratio + 2 pi i k, where k runs over the integer vectors modulo M Z^n; the
     diagonal of M's Hermite normal form tells which. volumes: |det M|. Returns (sum of the volumes, n).
     """
-    turns = [np.array(list(product(*map(range, _hermite_diagonal(m.tolist()))))) for m in edges]
-    right = np.log(np.repeat(ratios, volumes, axis=0)) + 2j * np.pi * np.vstack(turns)
+    turns = np.zeros((int(volumes.sum()), edges.shape[1]))
+    last = np.cumsum(volumes)
+    for k in np.flatnonzero(volumes > 1):
+        turns[last[k] - volumes[k] : last[k]] = list(product(*map(range, _hermite_diagonal(edges[k].tolist()))))
+    right = np.log(np.repeat(ratios, volumes, axis=0)) + 2j * np.pi * turns
     return np.exp(np.linalg.solve(np.repeat(edges, volumes, axis=0), right[..., None])[..., 0])
 
 

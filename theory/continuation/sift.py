@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from theory.continuation import sparse_newton
+from theory.continuation.sparse_newton import terms_of
 from theory.systems import PolynomialSystem
 
 REGULAR_RADIUS = 1e-8  # relative distance below which two refined regular points are one
@@ -12,13 +14,19 @@ LOOSE_RADIUS = 1e-3  # for singular points that Newton's method alone has approa
 _STEPS, _NEAR = 4, 1e-2  # Newton steps to a regular zero near the end of a path, and how near, relative
 _DISTANCES = (1e-5, 1e-6, 1e-7)  # relative, from which Newton's method must come back to it
 _REGULAR_RESIDUAL = 1e-10
+_BLOCK = 10**6  # pairs of points looked at in one go
 _ROUNDING = 4e-16  # relative residuals that no Newton step in double precision improves
 
 
 def relative_residual(system: PolynomialSystem, points: np.ndarray) -> np.ndarray:
     """(p,) largest |F_i| / (1 + sum |terms of F_i|) at points (p, n)."""
+    residual = np.zeros(len(points))
     if not len(points):
-        return np.zeros(0)
+        return residual
+    terms = terms_of(system)
+    if terms is not None:
+        sparse_newton.residuals(terms, np.ascontiguousarray(points, np.complex128), residual)
+        return residual
     with np.errstate(all="ignore"):
         ratio = np.abs(system.evaluate(points)) / (1 + system.magnitude(points))
     return np.nan_to_num(ratio, nan=np.inf).max(axis=1)
@@ -27,10 +35,15 @@ def relative_residual(system: PolynomialSystem, points: np.ndarray) -> np.ndarra
 def conditions(system: PolynomialSystem, points: np.ndarray) -> np.ndarray:
     """(p,) condition number of each solution: a relative change e of all coefficients moves it by about
     condition * e * (1 + |x|). It is 1 / (smallest singular value of the Jacobian, row i divided by 1 + the sum of
-    |terms of F_i| and multiplied by 1 + |x|), inf where that is 0; rounded up by n^(1/16) at most.
+    |terms of F_i| and multiplied by 1 + |x|), inf where that is 0; up to n^(1/16) off, as a rule.
     """
+    condition = np.zeros(len(points))
     if not len(points):
-        return np.zeros(0)
+        return condition
+    terms = terms_of(system)
+    if terms is not None:
+        sparse_newton.conditions(terms, np.ascontiguousarray(points, np.complex128), condition)
+        return condition
     scale = (1 + np.abs(points).max(axis=1))[:, None] / (1 + system.magnitude(points))
     jacobian = system.jacobian(points) * scale[:, :, None]
     if jacobian.shape[1] == jacobian.shape[2]:
@@ -62,9 +75,15 @@ def refine(system: PolynomialSystem, points: np.ndarray, steps: int = 2) -> tupl
 
     Points that solve a network's equations to rounding are left; others get exact where roots are small integers.
     """
+    terms = terms_of(system)
+    if terms is not None:
+        points, residual, regular = np.array(points, np.complex128), np.zeros(len(points)), np.ones(len(points), bool)
+        sparse_newton.refine(terms, points, steps, residual, regular)
+        left = np.flatnonzero(~regular)
+    else:
+        points, residual = points.copy(), relative_residual(system, points)
+        left = np.arange(len(points))
     enough = 0.0 if system.network is None else _ROUNDING
-    points, residual = points.copy(), relative_residual(system, points)
-    left = np.arange(len(points))
     for _ in range(steps):
         left = left[residual[left] > enough]
         if not len(left):
@@ -128,8 +147,16 @@ def _contracts(system: PolynomialSystem, points: np.ndarray) -> np.ndarray:
 def close_pairs(points: np.ndarray, others: np.ndarray, radius: float) -> Iterator[tuple[int, int, float]]:
     """(i, j, distance) for every points[i], others[j] (rows) closer than radius * (1 + largest coordinate).
 
-    Both are sorted along a random direction, so that only neighbours are compared. Where both are the same array, a
-    point without neighbours is left out.
+    Where both are the same array, a point without neighbours is left out.
+    """
+    for i, j, distance in neighbours(points, others, radius):
+        yield from zip(i.tolist(), j.tolist(), distance.tolist(), strict=True)
+
+
+def neighbours(points: np.ndarray, others: np.ndarray, radius: float) -> Iterator[tuple[np.ndarray, ...]]:
+    """The close pairs as arrays i, j and distance, ordered by i, in blocks.
+
+    Both sets are sorted along a random direction, so that only neighbours are compared.
     """
     if not len(points) or not len(others):
         return
@@ -140,34 +167,35 @@ def close_pairs(points: np.ndarray, others: np.ndarray, radius: float) -> Iterat
     tolerance = radius * (1 + np.abs(points).max(axis=1))
     reach = tolerance * np.sqrt(2 * points.shape[1])
     first = np.searchsorted(other_keys[order], keys - reach)
-    last = np.searchsorted(other_keys[order], keys + reach)
-    for i in np.flatnonzero(last - first > (points is others)).tolist():  # more neighbours than the point itself
-        for j in order[first[i] : last[i]]:
-            distance = float(np.abs(points[i] - others[j]).max())
-            if distance < tolerance[i]:
-                yield i, int(j), distance
+    count = np.searchsorted(other_keys[order], keys + reach) - first
+    left = np.flatnonzero(count > int(points is others))  # more neighbours than the point itself
+    block = np.cumsum(count[left]) // _BLOCK
+    for rows in np.split(left, np.flatnonzero(np.diff(block)) + 1) if len(left) else ():
+        i, number = np.repeat(rows, count[rows]), count[rows]
+        j = order[np.arange(len(i)) + np.repeat(first[rows] - np.cumsum(number) + number, number)]
+        distance = np.abs(points[i] - others[j]).max(axis=1)
+        close = distance < tolerance[i]
+        yield i[close], j[close], distance[close]
 
 
 def clusters(points: np.ndarray, radius: float) -> np.ndarray:
     """(p,) number of the cluster of each point; points chained by distances below the radius share one."""
-    label = np.arange(len(points))
-
-    def root(i: int) -> int:
-        while label[i] != i:
-            label[i] = label[label[i]]
-            i = int(label[i])
-        return i
-
-    for i, j, _ in close_pairs(points, points, radius):
-        a, b = root(i), root(j)
-        label[max(a, b)] = min(a, b)
-    return np.unique([root(i) for i in range(len(points))], return_inverse=True)[1].astype(int)
+    label, changed = np.arange(len(points)), True
+    while changed:
+        changed = False
+        for i, j, _ in neighbours(points, points, radius):
+            lowest = np.minimum(label[i], label[j])
+            changed |= bool((lowest < label[i]).any())
+            np.minimum.at(label, i, lowest)
+            np.minimum.at(label, j, lowest)
+        label = label[label]
+    return np.unique(label, return_inverse=True)[1].astype(int)
 
 
 def recurring(points: np.ndarray, others: np.ndarray) -> np.ndarray:
     """(p,) whether each singular point is among the others, too."""
     found = np.zeros(len(points), bool)
-    for i, _, _ in close_pairs(points, others, SINGULAR_RADIUS):
+    for i, _, _ in neighbours(points, others, SINGULAR_RADIUS):
         found[i] = True
     return found
 
@@ -177,19 +205,18 @@ def conjugate_partners(points: np.ndarray, singular: np.ndarray) -> np.ndarray:
     partner, best = np.full(len(points), -1), np.full(len(points), np.inf)
     for part, radius in ((~singular, REGULAR_RADIUS), (singular, SINGULAR_RADIUS)):
         rows = np.flatnonzero(part)
-        for i, j, distance in close_pairs(points[rows].conj(), points[rows], radius):
-            if distance < best[rows[i]]:
-                partner[rows[i]], best[rows[i]] = rows[j], distance
+        for i, j, distance in neighbours(points[rows].conj(), points[rows], radius):
+            np.minimum.at(best, rows[i], distance)
+            nearest = distance == best[rows[i]]
+            partner[rows[i[nearest]]] = rows[j[nearest]]
     mutual = (partner >= 0) & (partner[partner] == np.arange(len(points)))
     return np.where(mutual, partner, -1)
 
 
 def symmetrised(points: np.ndarray, partner: np.ndarray) -> np.ndarray:
     """Points of a real system made exact: no imaginary part where real, conjugate pairs to the last bit."""
-    points = points.copy()
-    for i, j in enumerate(partner):
-        if j == i:
-            points[i] = points[i].real
-        elif j > i:
-            points[j] = points[i].conj()
+    points, own = points.copy(), np.arange(len(points))
+    real, second = partner == own, (partner >= 0) & (partner < own)
+    points[real] = points[real].real
+    points[second] = points[partner[second]].conj()
     return points

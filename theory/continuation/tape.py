@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from theory.jit import njit
 from theory.polynomials import Polynomial
 
 Degree = tuple[int, ...]
@@ -359,7 +360,7 @@ def _flatten(instructions: Sequence[_Instruction], place: dict[int, int], **shap
 
 
 def evaluate(tape: Tape, coordinates: np.ndarray, parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The equations and their derivatives in plain numpy, one instruction after the other.
+    """The equations and their derivatives, one instruction after the other, for all points at once.
 
     coordinates: (p, n_coordinates); parameters: (n_parameters,) or (p, n_parameters)
     Returns values (p, m) and Jacobian (p, m, n_coordinates).
@@ -369,15 +370,21 @@ def evaluate(tape: Tape, coordinates: np.ndarray, parameters: np.ndarray) -> tup
     registers[:n] = coordinates.T
     registers[n : tape.n_inputs - 1] = np.atleast_2d(parameters).T
     registers[tape.n_inputs - 1] = 1
-    complex_coefficients = tape.complex_coefficients @ np.array([1, 1j])
-    for o in range(tape.n_instructions):
-        (a, b, c), (d, e, f) = tape.pointers[o], tape.pointers[o + 1]
-        pairs = tape.product_ids[c:f]
-        registers[tape.n_inputs + o] = (
-            tape.real_coefficients[a:d] @ registers[tape.real_ids[a:d]]
-            + complex_coefficients[b:e] @ registers[tape.complex_ids[b:e]]
-            + (registers[pairs[:, 0]] * registers[pairs[:, 1]]).sum(axis=0)
-        )
+    _run(tape, registers)
     jacobian = np.zeros((len(coordinates), len(tape.outputs), n), dtype=np.complex128)
     jacobian[:, tape.jacobian[:, 0], tape.jacobian[:, 1]] = registers[tape.jacobian[:, 2]].T
     return registers[tape.outputs].T, jacobian
+
+
+@njit(cache=True, nogil=True)
+def _run(tape: Tape, registers: np.ndarray) -> None:
+    """All instructions; registers (n_registers, p), the inputs' filled in."""
+    for o in range(tape.n_instructions):
+        total = registers[tape.n_inputs + o]
+        for k in range(tape.pointers[o, 0], tape.pointers[o + 1, 0]):
+            total += tape.real_coefficients[k] * registers[tape.real_ids[k]]
+        for k in range(tape.pointers[o, 1], tape.pointers[o + 1, 1]):
+            coefficient = complex(tape.complex_coefficients[k, 0], tape.complex_coefficients[k, 1])
+            total += coefficient * registers[tape.complex_ids[k]]
+        for k in range(tape.pointers[o, 2], tape.pointers[o + 1, 2]):
+            total += registers[tape.product_ids[k, 0]] * registers[tape.product_ids[k, 1]]
