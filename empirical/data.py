@@ -141,6 +141,14 @@ def with_random_labels(data: Data, seed: int) -> Data:
     return replace(data, train_labels=torch.from_numpy(drawn), identity=identity)
 
 
+def shrunk(data: Data, side: int) -> Data:
+    """The images averaged over squares of this side, which must divide theirs."""
+    if side == 1:
+        return data
+    parts = [torch.nn.functional.avg_pool2d(inputs, side) for inputs in (data.train_inputs, data.test_inputs)]
+    return replace(data, train_inputs=parts[0], test_inputs=parts[1])
+
+
 def square_images(data: Data | None, wanted_by: str) -> Data:
     """data, if they are square images; DataError otherwise."""
     shape = () if data is None else tuple(data.train_inputs.shape)

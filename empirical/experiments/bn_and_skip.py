@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from empirical.data import Data, square_images
+from empirical.data import Data, shrunk, square_images
 from empirical.directions import random_directions
 from empirical.records import Result
 from empirical.resnets import ResNet
@@ -169,14 +169,6 @@ def draw(result: Result) -> dict[str, Any]:
     rise_figure = plotting.points(numbers, x="net", y=label, log="y")
     rise_figure.axes[0].set_xticks(range(len(KINDS)), list(KINDS))
     return {"profiles": figure, "contours": contours, "rises": rise_figure}
-
-
-def shrunk(data: Data, side: int) -> Data:
-    """The images averaged over squares of this side."""
-    if side == 1:
-        return data
-    parts = [nn.functional.avg_pool2d(inputs, side) for inputs in (data.train_inputs, data.test_inputs)]
-    return replace(data, train_inputs=parts[0], test_inputs=parts[1])
 
 
 def follow(model: nn.Module, some: Sequence[torch.Tensor], config: Config, seed: int) -> list[Surface]:
