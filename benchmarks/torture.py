@@ -1,17 +1,51 @@
-"""Every system of the table with many seeds: what is lost, doubled, false or undecided at default settings."""
+"""Every system of the table with many seeds, networks with new data each time: what is lost, doubled, false, undecided.
 
+At default settings. The numbers of zeros of the networks for generic data are those of total-degree tracking and of
+monodromy with a passed trace test.
+"""
+
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 import theory as th
 from benchmarks.systems import Case
 from theory.continuation import sift
+from theory.systems import PolynomialSystem
 
 SAME = 1e-6  # relative distance below which two regular solutions are one
 FALSE = 1e-7  # relative residual from which on a point solves nothing
+
+
+def _network(widths: tuple[int, ...], coefficients: tuple[int, ...], n: int, seed: int) -> PolynomialSystem:
+    """A network on n random points, made square by random affine equations; data and slices go with the seed."""
+    rng = np.random.default_rng([seed, n, *widths])
+    bias = (True,) * (len(widths) - 2) + (False,)
+    network = th.PolynomialNetwork(widths, th.PolynomialActivation(list(coefficients)), bias=bias)
+    return network.interpolation_system(rng.normal(size=(n, widths[0])), rng.normal(size=n)).slice(seed)
+
+
+_SQUARE, _CUBE, _CUBIC = (0, 0, 1), (0, 0, 0, 1), (0, 1, 1, 1)
+_FRESH = {
+    "1-2-1, z^2, 3 points": (partial(_network, (1, 2, 1), _SQUARE, 3), 12),
+    "2-2-1, z^2, 4 points": (partial(_network, (2, 2, 1), _SQUARE, 4), 45),
+    "2-2-1, z^2, 5 points": (partial(_network, (2, 2, 1), _SQUARE, 5), 36),
+    "2-3-1, z^2, 6 points": (partial(_network, (2, 3, 1), _SQUARE, 6), 90),
+    "1-2-1, z^3, 4 points": (partial(_network, (1, 2, 1), _CUBE, 4), 32),
+    "1-3-1, z^3, 4 points": (partial(_network, (1, 3, 1), _CUBE, 4), 120),
+    "2-2-1, cubic, 5 points": (partial(_network, (2, 2, 1), _CUBIC, 5), 475),
+    "1-2-1-1, z^2, 3 points": (partial(_network, (1, 2, 1, 1), _SQUARE, 3), 172),
+}
+
+
+def fresh(seed: int) -> list[Case]:
+    """Networks with data of their own for each seed: ill-conditioned zeros, of size 10^4, are among theirs."""
+    return [Case(name, partial(build, seed), roots, roots) for name, (build, roots) in _FRESH.items()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,15 +115,29 @@ def _residuals(case: Case, points: np.ndarray) -> np.ndarray:
 
 
 def trials(
-    cases: Sequence[Case], starts: Sequence[str], paths: int, seeds: int, tell: Callable[[int, int], None] | None = None
+    cases: Callable[[int], Sequence[Case]],
+    starts: Sequence[str],
+    paths: int,
+    seeds: int,
+    tell: Callable[[int, int], None] | None = None,
+    file: Path | None = None,
 ) -> Iterator[Trial]:
-    """All systems from all starts with seed 0, 1, ...: whole rounds, until so many seeds and paths are done."""
+    """cases(seed) from all starts with seed 0, 1, ...: whole rounds, until so many seeds and paths are done.
+
+    file: where each trial is written down, one JSON object a line; those it has are not done again
+    """
+    known = {(t.case, t.start, t.seed): t for t in ([] if file is None else read(file))}
     done, seed = 0, 0
     while seed < seeds or done < paths:
         before = done
         for start in starts:
-            for case in cases:
-                result = trial(case, start, seed)
+            for case in cases(seed):
+                result = known.get((case.name, start, seed))
+                if result is None:
+                    result = trial(case, start, seed)
+                    if file is not None:
+                        with file.open("a", encoding="utf-8") as lines:
+                            lines.write("\n" + json.dumps(asdict(result)))  # after a line that may be cut short
                 done += result.paths
                 if tell is not None:
                     tell(min(done, paths), paths)
@@ -97,6 +145,17 @@ def trials(
         seed += 1
         if done == before:  # every solve raised an error: no use in going on
             return
+
+
+def read(file: Path) -> list[Trial]:
+    """The trials of a file; a line cut short by the end of a run does not count."""
+    found = []
+    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
+        try:
+            found.append(Trial(**json.loads(line)))
+        except (TypeError, ValueError):
+            continue
+    return found
 
 
 def summary(results: Sequence[Trial], by: Callable[[Trial], tuple[str, ...]]) -> dict[tuple[str, ...], Counter[str]]:

@@ -13,6 +13,7 @@ from benchmarks.systems import CASES, PER_SYSTEM
 from theory.continuation.solutions import SolutionSet
 
 SMALL = CASES["ojika1"]
+solve = th.solve
 
 
 def run(*arguments):
@@ -68,6 +69,23 @@ def test_peers_get_the_same_polynomials_in_decimals():
 def test_torture_passes_a_system_that_is_solved_right():
     result = run("torture", "--systems", "ojika1,noon-3", "--paths", "1", "--seeds", "1", "--start", "total-degree")
     assert result.exit_code == 0, result.output
+
+
+def test_torture_goes_on_from_its_file(tmp_path, monkeypatch):
+    file = tmp_path / "torture.jsonl"
+    arguments = ("torture", "--systems", "ojika1,noon-3", "--paths", "1", "--start", "auto", "--resume", str(file))
+    assert run(*arguments, "--seeds", "1").exit_code == 0
+    file.write_text(file.read_text() + '{"case": "ojika1", "sta')  # killed while it wrote
+    solved = []
+    monkeypatch.setattr(torture.th, "solve", lambda *a, seed, **k: solved.append(seed) or solve(*a, seed=seed, **k))
+    assert run(*arguments, "--seeds", "2").exit_code == 0
+    assert solved == [1, 1]
+
+
+def test_torture_makes_networks_with_data_of_their_own_for_each_seed():
+    first, again, other = (torture.fresh(seed)[0] for seed in (0, 0, 1))
+    assert first.system.to_text("julia") == again.system.to_text("julia") != other.system.to_text("julia")
+    assert torture.trial(other, "total-degree", 1).passed
 
 
 @pytest.mark.parametrize(
