@@ -75,7 +75,7 @@ def test_torture_goes_on_from_its_file(tmp_path, monkeypatch):
     file = tmp_path / "torture.jsonl"
     arguments = ("torture", "--systems", "ojika1,noon-3", "--paths", "1", "--start", "auto", "--resume", str(file))
     assert run(*arguments, "--seeds", "1").exit_code == 0
-    file.write_text(file.read_text() + '{"case": "ojika1", "sta')  # killed while it wrote
+    file.write_text(file.read_text() + '\n{"case": "ojika1", "sta')  # killed while it wrote
     solved = []
     monkeypatch.setattr(torture.th, "solve", lambda *a, seed, **k: solved.append(seed) or solve(*a, seed=seed, **k))
     assert run(*arguments, "--seeds", "2").exit_code == 0
