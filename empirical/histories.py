@@ -24,6 +24,7 @@ class TrainConfig:
     loss: cross entropy of labels, or the mean over all N*m output entries of the squared error
     seed: of the order of the examples and of the noise
     optimizer: "sgd" (plain, or with heavy-ball momentum) or "adam" (decay rates 0.9 and 0.999, epsilon 1e-8)
+    decay: weight decay: each step first takes the share rate * decay off every weight
     piece: in batch descent, examples held at a time: memory is then bounded, and the statistics of batch normalisation
         are still those of all examples, at 2.5 times the work (see full_batch); None: all at once
     keep: epochs after which the weights are kept in `History.weights`; 0 is the start
@@ -40,6 +41,7 @@ class TrainConfig:
     momentum: float = 0.0
     piece: int | None = None
     keep: tuple[int, ...] = ()
+    decay: float = 0.0
 
     def __post_init__(self) -> None:
         check_count(self.epochs, "epochs", least=0)
@@ -53,7 +55,7 @@ class TrainConfig:
                     f"piece is for batch descent: got piece {self.piece} with batch {self.batch}, not None"
                 )
         check_seed(self.seed)
-        for name, value, zero in (("rate", self.rate, False), ("noise", self.noise, True)):
+        for name, value, zero in (("rate", self.rate, False), ("noise", self.noise, True), ("decay", self.decay, True)):
             if not (_is_finite(value) and (value > 0 or (zero and value == 0))):
                 raise ValueError(f"{name} must be a finite number {'>= 0' if zero else '> 0'}, got {value!r}")
         for name, choice, known in (("loss", self.loss, LOSSES), ("optimizer", self.optimizer, OPTIMIZERS)):

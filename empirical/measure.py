@@ -172,6 +172,34 @@ def residuals(model: nn.Module, inputs: torch.Tensor, targets: torch.Tensor) -> 
         return (model(inputs) - targets).flatten().numpy()
 
 
+@dataclass(frozen=True)
+class Margins:
+    """By how much each image is classified rightly, (N,); below 0 where it is not.
+
+    outputs: the output of its class minus the largest other one: depends on the size of the weights
+    distance: that over the length of its gradient in the input: how far, to first order, the image may move in the
+        (standardised) input space before it is classified wrongly; does not depend on the size of the weights
+    """
+
+    outputs: np.ndarray
+    distance: np.ndarray
+
+
+def margins(model: nn.Module, inputs: torch.Tensor, labels: torch.Tensor) -> Margins:
+    """Margins of a model in evaluation mode on these inputs; labels (N,) of at least two classes."""
+    model.eval()
+    found, distances_ = [], []
+    for some, classes in zip(inputs.split(500), labels.split(500), strict=True):
+        x = some.detach().clone().requires_grad_()
+        outputs = model(x)
+        own = outputs.gather(1, classes[:, None])[:, 0]
+        gap = own - outputs.scatter(1, classes[:, None], -torch.inf).amax(1)
+        (gradient,) = torch.autograd.grad(gap.sum(), x)
+        found.append(gap.detach())
+        distances_.append(gap.detach() / gradient.flatten(1).norm(dim=1))
+    return Margins(torch.cat(found).numpy(), torch.cat(distances_).numpy())
+
+
 @torch.inference_mode()
 def preactivations(model: nn.Module, inputs: torch.Tensor, radius: float) -> Preactivations:
     """What enters the activations of a model in evaluation mode on these inputs, against [-radius, radius]."""

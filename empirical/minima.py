@@ -3,6 +3,7 @@
 One-channel images get a dense net, others the plain CNN.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,13 +22,15 @@ LABELS: tuple[Labels, Labels] = ("natural", "random")
 
 @dataclass(frozen=True)
 class Training:
-    """How nets are trained: epochs on natural and on random labels; hidden: widths, of dense nets only."""
+    """How nets are trained: epochs on natural and on random labels; hidden: widths, of dense nets only; decay: of the
+    weights."""
 
     natural: int
     random: int
     batch: int
     rate: float
     hidden: tuple[int, ...] = ()
+    decay: float = 0.0
 
 
 # The sources do not say how the nets of Table 1 and of Figs 12 and 13 were trained. The dense one, its batch, rate and
@@ -94,8 +97,16 @@ def minima(
     jobs = []
     for number in range(count):
         own = int(np.random.default_rng([seed, number]).integers(2**31))
-        schedule = TrainConfig(epochs, training.batch, training.rate, every=max(1, epochs // 20), seed=own)
+        schedule = TrainConfig(
+            epochs, training.batch, training.rate, every=max(1, epochs // 20), seed=own, decay=training.decay
+        )
         jobs.append((fresh(used, training.hidden, own), schedule))
     folder = None if checkpoints is None else checkpoints / f"{data.name}-{labels}"
     trained = train_each(jobs, used, device=device, progress=progress, checkpoints=folder)
     return [Minimum(labels, k, model, used, history) for k, (model, history) in enumerate(trained)]
+
+
+def first(data: Data, n: int) -> Data:
+    """The data with the first n training examples only."""
+    identity = hashlib.sha256(f"{data.fingerprint()} first {n}".encode()).hexdigest()
+    return replace(data, train_inputs=data.train_inputs[:n], train_labels=data.train_labels[:n], identity=identity)

@@ -29,6 +29,8 @@ def step(
     Source: Kingma and Ba (arXiv 1412.6980), Algorithm 1; momentum as in PyTorch: v = m v + gradient, w = w - rate v.
     """
     for name, weight in weights.items():
+        if config.decay:
+            weight.mul_(1 - config.rate * config.decay)
         if name in gradients:
             if config.optimizer == "adam":
                 _adam(weight, gradients[name], memory, name, config.rate, number)

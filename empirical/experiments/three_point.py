@@ -212,8 +212,8 @@ def draw(result: Result) -> dict[str, Any]:
     for one, axes in zip(first, places, strict=False):
         title = f"{one.data}, {one.labels} labels" + (", BN averaged" if one.statistics == "averaged" else "")
         names = ("coefficient of net 1", "coefficient of net 2")
-        plotting.contour(ticks, ticks, one.accuracy.T, names=names, path=corners, quantity="training accuracy", limits=(least, 1.0),
-                         title=title, axes=axes)  # fmt: skip
+        plotting.contour(ticks, ticks, one.accuracy.T, names=names, path=corners, limits=(least, 1.0),
+                         quantity="training accuracy", title=title, axes=axes)  # fmt: skip
     for axes in places[len(first) :]:
         axes.set_visible(False)
     data = list(dict.fromkeys(one.data for one in surfaces))

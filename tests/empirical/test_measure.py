@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from empirical.measure import distances, embed, layers, perturbed, weight_vector
+from empirical.measure import distances, embed, layers, margins, perturbed, set_weights, weight_vector
 from empirical.models import PlainCNN, SmallNet
 
 
@@ -72,3 +72,15 @@ def test_noise_of_a_quarter_alone_turns_a_layer_by_the_known_angle():
     # weights of mean 0: cosine = 1 / sqrt(1 + 0.25^2), up to 4 / sqrt(n) relative
     assert found["5"][0, 1] == pytest.approx(1 - 1 / (1 + 0.0625) ** 0.5, rel=4 / 131200**0.5 + 0.01)
     assert torch.is_tensor(model.layers[0].weight)
+
+
+def test_margins_of_a_linear_net_are_distances_to_its_boundaries():
+    model = SmallNet((2, 3), bias=False)
+    set_weights(model, np.array([3.0, 4.0, 0.0, 0.0, -3.0, 0.0]))  # outputs 3 x + 4 y, 0, -3 x
+    inputs = torch.tensor([[1.0, 0.0], [1.0, 2.0], [-1.0, -1.0]])
+    found = margins(model, inputs, torch.tensor([0, 0, 1]))
+    np.testing.assert_allclose(found.outputs, [3, 11, -3])  # the last: 0 against 3
+    np.testing.assert_allclose(found.distance, [3 / 5, 11 / 5, -1], rtol=1e-6)
+    twice = SmallNet((2, 3), bias=False)
+    set_weights(twice, 2 * weight_vector(model))
+    np.testing.assert_allclose(margins(twice, inputs, torch.tensor([0, 0, 1])).distance, found.distance, rtol=1e-6)

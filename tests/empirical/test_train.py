@@ -43,6 +43,14 @@ def test_batch_descent_takes_the_steps_of_the_quadratic():
     assert np.isnan(history.last.test_loss)
 
 
+def test_weight_decay_moves_the_minimum_of_the_quadratic():
+    # f(w) = 3.5 (w - 2)^2, so a step is w <- (1 - 0.1 * 0.7) w - 0.1 * 7 (w - 2), at rest where 0.7 w = 7 (2 - w)
+    model = linear(1.0)
+    config = TrainConfig(epochs=200, batch=None, rate=0.1, loss="square", decay=0.7, every=200)
+    train(model, line(), config)
+    np.testing.assert_allclose(weight_vector(model), [2 / 1.1], rtol=1e-12)
+
+
 def test_added_noise_has_the_variance_asked_for():
     data = line(1)  # x = 0: no gradient, so the weight walks at random
     model = linear(0.0)
