@@ -31,6 +31,7 @@ EXPERIMENTS = {
     "polynomial-net": "ReLU and polynomial nets trained alike: error curves, gap, what leaves the interval",
     "sgd-trajectories": "SGD again and again from one point, stage after stage: maps of the ways, spread by stage",
     "bgd-no-local-minima": "batch descent and SGD from the same starts: who gets stuck, test errors",
+    "branches": "branches off batch descent, early and late: distance from the trunk beyond that of their noise",
     "flat-global-minima": "a minimum perturbed by 0.1 S and trained again: errors, maps of the paths, where they end",
     "flatness-radius": "distance to a rise of the loss by 0.05 in random directions, natural and random labels",
     "three-point": "training accuracy over the simplex of three minimisers, natural and random labels",
