@@ -43,6 +43,7 @@ EXPERIMENTS = {
     "wide-minimum": "visits to two wells, one wider by 2, in 1 to 5 dimensions",
     "degenerate-valley": "visits to a degenerate valley and to an isolated minimum of the same depth: GDL, SGD, SGDL",
     "sgd-convergence": "decreasing rates and decreasing noise on convex, pseudo-convex and double-well functions",
+    "stuck-not-critical": "norm of the gradient where SGD no longer improves; paths that pass a saddle",
     "profiles": "the loss from start to end, end to end, start to start: MLP, CNN and LSTM",
     "strategies": "SGD, Adam and a switch at epoch t: barriers between the ends, errors, radii of the basins",
     "bn-and-skip": "rise of the loss around residual nets with and without skips and batch normalisation",
