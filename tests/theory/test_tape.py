@@ -3,7 +3,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import theory as th
@@ -25,6 +25,7 @@ def recorded(equations_of, n):
     return recorder.tape(equations_of(recorder.unknowns))
 
 
+@settings(deadline=None)  # the first one compiles
 @given(TERMS)
 def test_a_recorded_polynomial_has_the_values_and_derivatives_of_the_polynomial(terms):
     polynomial = Polynomial.constant(1, 3) + sum(
@@ -79,6 +80,15 @@ def test_parameters_are_inputs_of_degree_zero():
     values, jacobian = evaluate(tape, np.array([[3.0, 2.0]]), np.array([5.0, 7.0]))
     assert values[0, 0] == 5 * 9 - 7 * 4
     assert jacobian[0, 0].tolist() == [2 * 5 * 3, -2 * 7 * 2]
+
+
+def test_weights_of_monomials_may_be_parameters():
+    recorder = Recorder(2)
+    weights = recorder.parameters(3)
+    tape = recorder.tape([recorder.weighted([(2, 1), (0, 1), (0, 0)], weights)])
+    values, jacobian = evaluate(tape, np.array([[3.0, 2.0, 1.0]]), np.array([5.0, 7.0, 11.0]))
+    assert values[0, 0] == 5 * 9 * 2 + 7 * 2 + 11
+    assert jacobian[0, 0, :2].tolist() == [5 * 2 * 3 * 2, 5 * 9 + 7]
 
 
 def test_a_network_is_recorded_by_its_forward_pass_and_never_expanded():

@@ -108,16 +108,7 @@ class Polyhedra:
     def tape(self) -> Tape:
         """The equations with all coefficients as parameters, in the order of the exponents."""
         recorder = Recorder(self.reduced.n_free)
-        equations = []
-        for points in self.exponents:
-            total = recorder.constant(0)
-            for coefficient, exponents in zip(recorder.parameters(len(points)), points.tolist(), strict=True):
-                monomial = recorder.constant(1)
-                for x, e in zip(recorder.unknowns, exponents, strict=True):
-                    if e:
-                        monomial = monomial * recorder.homogenised(x**e)
-                total = total + coefficient * monomial
-            equations.append(total)
+        equations = [recorder.weighted(points.tolist(), recorder.parameters(len(points))) for points in self.exponents]
         return recorder.tape(equations)
 
 
