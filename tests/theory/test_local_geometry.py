@@ -13,6 +13,7 @@ from theory.local_geometry import degeneracy
 from theory.networks import PolynomialNetwork
 from theory.root_counts import bounds
 from theory.systems import ConstantEquationError, PolynomialSystem
+from theory.wide_jacobians import WIDE, jacobian_columns
 
 x, y, z = sp.symbols("x y z")
 CUBIC = PolynomialActivation([Fraction(3, 10), Fraction(1, 2), Fraction(2, 5), Fraction(1, 5)])
@@ -185,3 +186,51 @@ def test_weights_that_the_loss_does_not_depend_on_are_free_directions():
     assert network.critical_system([[1, 0], [2, 0]], [1, 4], regularization=1).n_equations == 3
     with pytest.raises(ConstantEquationError, match="does not depend on any weight"):
         network.critical_system([[0, 0]], [1])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_degenerate_critical_points_known_to_few_digits_have_the_nullity_of_the_exact_ones(seed):
+    """|F|^2 = (x^3 + 1)^2 + (y^2 (y - 2))^2 + 1: at (0, 0) the Hessian is 0; at (0, 2) it is diag(0, 16)."""
+    system = PolynomialSystem([x**3 + 1, y**2 * (y - 2), z**2 + 1], [x, y, z])
+    rng = np.random.default_rng(seed)
+    for exact, nullity in (([0, 0, 0], 2), ([0, 2, 0], 1)):
+        for size in (0, 1e-12, 1e-9):
+            found = degeneracy(system, np.array(exact) + size * rng.standard_normal(3))
+            assert found.is_critical
+            assert not found.is_zero
+            assert (found.hessian_nullity, found.reliable) == (nullity, True)
+    assert not degeneracy(system, [0.1, 0, 0]).is_critical
+
+
+def test_singular_values_that_doubles_leave_in_doubt_are_decided_in_multiple_precision():
+    """The roots 1 and 1 + 1e-9 are simple: the derivative at 1 is -1e-9, which might be that of a double root."""
+    found = degeneracy(PolynomialSystem.parse("1\nx^2-2.000000001*x+1.000000001;"), [1])
+    assert (found.jacobian_rank, found.precise, found.reliable, found.local_dimension) == (1, True, True, 0)
+    double = degeneracy(PolynomialSystem.parse("1\nx^2-2*x+1;"), [1])
+    assert (double.jacobian_rank, double.local_dimension) == (0, 0)
+    near = PolynomialSystem.parse("2\nx+y-1;\nx+1.0000000001*y-1;")
+    assert degeneracy(near, [1, 0]).jacobian_rank == 2
+
+
+def test_wide_jacobians_are_read_in_blocks():
+    """105 x 200,401 entries; more residuals than one layer's rank would show a defect, and there is none."""
+    network = PolynomialNetwork((2000, 100, 1), monomial(2), bias=(True, True))
+    rng = np.random.default_rng(0)
+    w, X = rng.standard_normal(network.n_parameters) / 50, rng.standard_normal((105, 2000))
+    X[104] = X[0]  # the same input twice: rank 104
+    system = network.interpolation_system(X, network.evaluate(w, X))
+    found = degeneracy(system, w)
+    assert system.n_equations * system.n_unknowns > WIDE
+    assert (found.jacobian_rank, found.hessian_nullity, found.reliable) == (104, network.n_parameters - 104, True)
+    off = degeneracy(network.interpolation_system(X[:104], np.ones(104)), w)
+    assert (off.jacobian_rank, off.hessian_nullity, off.is_zero, off.local_dimension) == (104, None, False, None)
+
+
+def test_blocks_of_columns_make_up_the_jacobian(monkeypatch):
+    monkeypatch.setattr("theory.wide_jacobians._ENTRIES", 60)
+    network = PolynomialNetwork((3, 4, 2), CUBIC, bias=(True, False))
+    rng = np.random.default_rng(1)
+    w, X = rng.standard_normal(network.n_parameters), rng.standard_normal((5, 3))
+    blocks = list(jacobian_columns(network, w, X)())
+    assert len(blocks) > 3
+    assert np.allclose(np.hstack(blocks), network.jacobian(w, X))
