@@ -65,6 +65,7 @@ __all__ = [
 ]
 
 Progress = Callable[[int, int, str], None]
+_FEW = 256  # paths
 
 
 class Ends(NamedTuple):
@@ -160,10 +161,11 @@ def in_threads(
     threads: int | None = None,
     report: Callable[[int], None] | None = None,
 ) -> None:
-    """Call work(paths of this thread, [stop flag, paths done]) in each thread; few paths need no thread."""
+    """Call work(paths of this thread, [stop flag, paths done]) in each thread; few paths need no thread, which takes as
+    long as tracking ten. Ctrl-C waits for those."""
     n_threads = max(1, min(threads or processors(), len(paths) // LANES))
     shared = np.zeros((n_threads, 2), dtype=np.int64)
-    if len(paths) < 2 * LANES and report is None:
+    if report is None and len(paths) < (_FEW if n_threads == 1 else 2 * LANES):
         work(paths, shared[0])
         return
     pool = ThreadPoolExecutor(n_threads)
