@@ -24,18 +24,22 @@ def check_temperature(temperature: float) -> float:
 def require_normalisable(potential: Potential, temperature: float) -> None:
     """Raise NotNormalisable unless exp(-U/T) can be shown to have a finite integral; ValueError on a bad temperature.
 
-    On all of space U is minimised on spheres of radius 10^2, 10^3 and 10^4. Laplace's method across the lowest
-    direction found gives the mass of each shell, which has to shrink with the radius. So a valley that runs to infinity
-    is allowed if it narrows fast enough. A numerical test, not a proof: it sees what happens at these radii.
+    On all of space U is minimised on spheres of radius 10^2, 10^3 and 10^4, from many starts. Laplace's method across
+    the valley that weighs most gives the mass of each shell, which has to shrink with the radius. So a valley that runs
+    to infinity is allowed if it narrows fast enough. A numerical test, no proof: it sees what happens at these radii.
     """
     check_temperature(temperature)
     if potential.domain.kind != "space":
         return
-    shells = []
+    lows, masses, direction = [], [], np.zeros(0)
     for radius in (1e2, 1e3, 1e4):
-        lowest, direction = _lowest_on_sphere(potential, radius)
-        shells.append((lowest, _log_shell(potential, temperature, lowest, radius * direction, radius), direction))
-    (a, first, _), (b, second, _), (c, third, direction) = shells
+        valleys = _valleys_on_sphere(potential, radius)
+        shells = [_log_shell(potential, temperature, low, radius * along, radius) for low, along in valleys]
+        widest = int(np.argmax(shells))
+        lows.append(min(low for low, _ in valleys))
+        masses.append(shells[widest])
+        direction = valleys[widest][1]
+    (a, b, c), (first, second, third) = lows, masses
     where = f"along the direction {np.round(direction, 3).tolist()}"
     if c < b < a and c < -1e3 * temperature:
         raise NotNormalisable(
@@ -48,11 +52,16 @@ def require_normalisable(potential: Potential, temperature: float) -> None:
         )
 
 
-def _lowest_on_sphere(potential: Potential, radius: float) -> tuple[float, np.ndarray]:
-    """The least U found on a sphere around 0, and its direction (D,): axes, random directions, then descent."""
-    dimension = potential.dimension
-    random = np.random.default_rng(0).normal(size=(256, dimension))
-    directions = np.concatenate([np.eye(dimension), -np.eye(dimension), random])
+def _valleys_on_sphere(potential: Potential, radius: float) -> list[tuple[float, np.ndarray]]:
+    """Low values of U on a sphere around 0, with their directions (D,).
+
+    The lowest of the axes and of random directions, and where descents end from the four lowest and from beside the
+    axes: symmetric potentials have saddles there.
+    """
+    dimension, rng = potential.dimension, np.random.default_rng(0)
+    axes = np.concatenate([np.eye(dimension), -np.eye(dimension)])
+    beside = axes + 0.01 * rng.normal(size=axes.shape)
+    directions = np.concatenate([axes, beside, rng.normal(size=(256, dimension))])
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     with np.errstate(all="ignore"):
         values = potential.value(radius * directions)
@@ -61,9 +70,9 @@ def _lowest_on_sphere(potential: Potential, radius: float) -> tuple[float, np.nd
             raise NotNormalisable(
                 f"{potential.name!r} is not a number at {at}: give a box or a torus on which it is defined"
             )
-        best = (float(values.min()), directions[values.argmin()])
+        found = [(float(values.min()), directions[values.argmin()])]
         if dimension == 1 or not np.isfinite(values.min()):
-            return best
+            return found
         scale = max(1.0, float(np.abs(values).min()))
 
         def on_sphere(v: np.ndarray) -> tuple[float, np.ndarray]:
@@ -73,11 +82,10 @@ def _lowest_on_sphere(potential: Potential, radius: float) -> tuple[float, np.nd
             gradient = gradient - gradient @ v * v / length**2
             return float(potential.value(point)[0]) / scale, gradient / scale
 
-        for start in directions[np.argsort(values)[:4]]:
-            found = optimize.minimize(on_sphere, start, jac=True, method="L-BFGS-B")
-            if np.isfinite(found.fun) and found.fun * scale < best[0]:
-                best = (float(found.fun * scale), found.x / np.linalg.norm(found.x))
-    return best
+        starts = [*directions[np.argsort(values)[:4]], *directions[len(axes) : 2 * len(axes)]]
+        ends = [optimize.minimize(on_sphere, start, jac=True, method="L-BFGS-B") for start in starts]
+    found += [(float(end.fun * scale), end.x / np.linalg.norm(end.x)) for end in ends if np.isfinite(end.fun)]
+    return found
 
 
 def _log_shell(potential: Potential, temperature: float, lowest: float, point: np.ndarray, radius: float) -> float:
