@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 EXPERIMENTS = {
     "zero-set-dimension": "nullity of the error's Hessian where training ends, polynomial and ReLU nets",
     "polynomial-net": "ReLU and polynomial nets trained alike: error curves, gap, what leaves the interval",
+    "random-labels": "random labels fitted, with weight decay too: margins, flatness, error as their number grows",
     "sgd-trajectories": "SGD again and again from one point, stage after stage: maps of the ways, spread by stage",
     "bgd-no-local-minima": "batch descent and SGD from the same starts: who gets stuck, test errors",
     "branches": "branches off batch descent, early and late: distance from the trunk beyond that of their noise",
@@ -47,6 +48,7 @@ EXPERIMENTS = {
     "profiles": "the loss from start to end, end to end, start to start: MLP, CNN and LSTM",
     "strategies": "SGD, Adam and a switch at epoch t: barriers between the ends, errors, radii of the basins",
     "bn-and-skip": "rise of the loss around residual nets with and without skips and batch normalisation",
+    "similar-minima": "mean and spread of the losses of many nets by width, and the Hessians where they end",
 }
 PRESETS = ("smoke", "cpu", "paper")
 DATA_SETS = ("cifar10", "mnist", "digits", "images")
