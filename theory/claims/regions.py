@@ -84,7 +84,8 @@ class Regions:
 def bezout_number(system: PolynomialSystem) -> int:
     """Z, a bound for the number of irreducible components.
 
-    Source: Bezout's inequality, J. Heintz, Theoret. Comput. Sci. 24 (1983), theorem 1.
+    Source: Bezout's inequality, J. Heintz, Definability and fast quantifier elimination in algebraically closed fields,
+    Theoret. Comput. Sci. 24 (1983) 239-277: the degrees of the components add up to at most the product.
     """
     return prod(system.degrees)
 
@@ -94,8 +95,8 @@ def bound_on_pieces(system: PolynomialSystem) -> int:
 
     Each has a point nearest to a generic centre, where the squared distance is critical; of complex critical points
     there are at most product of the degrees * sum over i_1 + ... + i_m <= n - m of prod (d_k - 1)^i_k.
-    Source: J. Draisma et al., The Euclidean distance degree of an algebraic variety, Found. Comput. Math. 16 (2016),
-    proposition 2.6.
+    Source: J. Draisma, E. Horobet, G. Ottaviani, B. Sturmfels, R. Thomas, The Euclidean distance degree of an algebraic
+    variety, Found. Comput. Math. 16 (2016) 99-149, section 2, where it is attained by general complete intersections.
     """
     excess = system.n_unknowns - system.n_equations
     series = [1] + [0] * excess  # of prod 1 / (1 - (d_k - 1) t), up to t^excess
