@@ -68,8 +68,8 @@ def check_images(data: Data | tuple[Data, ...] | None, wanted_by: str) -> tuple[
 
 
 def is_dense(data: Data) -> bool:
-    """Whether these images get a dense net."""
-    return data.train_inputs.shape[1] == 1
+    """Whether these inputs get a dense net: flat ones and images of one channel."""
+    return data.train_inputs.ndim == 2 or data.train_inputs.shape[1] == 1
 
 
 def fresh(data: Data, hidden: tuple[int, ...], seed: int) -> nn.Module:

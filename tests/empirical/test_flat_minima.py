@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from empirical.data import load_data, with_random_labels
-from empirical.experiments import flat_global_minima, flatness_radius, perturbation_size, three_point
+from empirical.experiments import flat_global_minima, flatness_radius, perturbation_size, random_labels, three_point
 from empirical.interpolate import Mixtures
 from empirical.minima import Training, minima
 
@@ -175,6 +175,44 @@ def test_simplices_of_images_are_followed_with_both_kinds_of_statistics():
     assert all(np.isfinite(one.accuracy).sum() == 6 for one in result.series["surfaces"])  # half of 3 x 3, and edges
     assert result.claim.control.passed
     assert set(three_point.draw(result)) == {"surfaces", "shares"}
+
+
+def rows_of_nets(error=0.0, margin=2.0, radius=2.0):
+    """Three nets of each kind; margins and radii of natural labels are so many times those of random ones."""
+    rows = []
+    for kind, times in ((random_labels.NATURAL, (margin, radius)), (random_labels.RANDOM, (1.0, 1.0)),
+                        (random_labels.DECAYED, (1.0, 1.0))):  # fmt: skip
+        for net in range(3):
+            near = 1 + 0.01 * net
+            rows.append({"data": "digits", "kind": kind, "train_error": error * (kind != random_labels.NATURAL),
+                         "median_margin": times[0] * near, "radius": times[1] * near,
+                         "radius_filters": near})  # fmt: skip
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("seen", "grown", "verdict"),
+    [({}, 0.8, "holds"), ({"error": 0.6}, 0.8, "fails"), ({"error": 0.1}, 0.8, "inconclusive"),
+     ({"margin": 0.5}, 0.8, "fails"), ({"radius": 0.5}, 0.8, "fails"), ({}, 0.1, "fails")],
+)  # fmt: skip
+def test_each_part_of_the_claim_on_random_labels_can_fail(seen, grown, verdict):
+    config = replace(random_labels.PRESETS["smoke"], growing=(500,))
+    errors = {500: [grown, grown + 0.01, grown - 0.01]}
+    assert random_labels._claim(rows_of_nets(**seen), errors, 0.9, config, 0).verdict == verdict
+    assert random_labels._claim(rows_of_nets(), {500: [0.0, 0.0, 0.0]}, 0.9, config, 0).control.passed is False
+
+
+def test_random_labels_are_fitted_with_and_without_decay(digits):
+    how = Training(natural=10, random=60, batch=10, rate=0.2, hidden=(40,))
+    config = replace(random_labels.PRESETS["smoke"], fitted=30, dense=how, growing=(10, 150), nets=2, directions=1)
+    result = random_labels.compute(config, digits, seed=0)
+    fitted = [row for row in result.table if row["kind"] in (random_labels.RANDOM, random_labels.DECAYED)]
+    assert len(fitted) == 4
+    assert all(row["train_error"] == 0 and row["least_margin"] > 0 for row in fitted)
+    norms = {kind: [row["weight_norm"] for row in fitted if row["kind"] == kind] for kind in random_labels.KINDS[1:]}
+    assert max(norms[random_labels.DECAYED]) < min(norms[random_labels.RANDOM])
+    assert result.claim.control.passed
+    assert set(random_labels.draw(result)) == {"random-labels"}
 
 
 def test_data_that_are_no_images_are_refused():
