@@ -19,8 +19,8 @@ import numpy as np
 
 import theory as th
 from benchmarks.systems import CASES
-from theory.continuation.follow import ends_of
 from theory.continuation.homotopy import reduce
+from theory.continuation.outcomes import ends_of
 from theory.continuation.start import total_degree
 from theory.continuation.tracker import DEFAULT, track
 from theory.systems import PolynomialSystem

@@ -10,7 +10,8 @@ import numpy as np
 from theory.arguments import check_count, check_seed
 from theory.continuation import sift
 from theory.continuation.choice import choose
-from theory.continuation.follow import SOLVED, Interrupted, follow
+from theory.continuation.follow import Interrupted, follow
+from theory.continuation.found import SOLVED
 from theory.continuation.homotopy import InconsistentError, Reduced, UnderdeterminedError, reduce
 from theory.continuation.solutions import PathCount, SolutionSet
 from theory.continuation.start import TooManyPathsError

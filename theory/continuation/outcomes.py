@@ -1,0 +1,143 @@
+"""What becomes of each path of a homotopy: followed with tighter and tighter settings, its end settled."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from theory.continuation import sift
+from theory.continuation.circuits import parameters_at
+from theory.continuation.endgame import condition_at_end, settle
+from theory.continuation.homotopy import Homotopy
+from theory.continuation.polish import polish
+from theory.continuation.tracker import AT_INFINITY as HEADED_OUT
+from theory.continuation.tracker import (
+    DEFAULT,
+    ERROR,
+    HOMOGENISING,
+    LAST_U,
+    LOST,
+    PIVOTS,
+    PRECISE,
+    REACHED,
+    STALLED,
+    Ends,
+    Progress,
+    Settings,
+    track,
+)
+from theory.systems import PolynomialSystem
+
+FINITE, SINGULAR, INFINITE, FAILED = range(4)
+
+ATTEMPTS = (
+    DEFAULT,
+    DEFAULT._replace(predictor_error=3e-4, newton_ratio=0.05, largest_step=0.05, max_steps=20_000.0),
+    DEFAULT._replace(predictor_error=3e-5, newton_ratio=0.02, accepted_update=1e-6, largest_step=0.02, max_steps=1e5),
+)
+_SIDES = (0.1j, -0.1j, 0.4j, -0.4j, 1j, -1j)  # of a time where a path got lost, by its distance from start and end
+_NEW = 1e-6  # relative distance from all other ends that makes an end a new one
+_FAR_OUT = 1e-9  # |x_0| / |x| below which an end counts as infinite
+_DOUBTFUL_PIVOTS = 1e-9  # below that the condition number is looked at
+_DOUBTFUL_ERROR = 1e-10  # above that Newton's method may have been converging linearly
+_DOUBTFUL_CONDITION = 1e10  # above that an end may be singular
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What became of each path: kind (p,), points (p, n) of the scaled system where finite, winding (p,) number."""
+
+    kind: np.ndarray
+    points: np.ndarray
+    winding: np.ndarray
+
+
+def ends_of(
+    homotopy: Homotopy, settings: Settings, progress: Progress | None = None, known: Ends | None = None
+) -> Outcome:
+    """Track all paths, lost ones again with tighter settings, and settle the rest by the endgame.
+
+    known: ends of paths that need not be tracked again; the others are added to them.
+    """
+    ends = track(homotopy.tape, homotopy.starts, homotopy.parameters, settings=settings, progress=progress, ends=known)
+    if homotopy.complete:
+        _detour(homotopy, ends, settings)
+    for tighter in ATTEMPTS[1:]:
+        lost = np.flatnonzero(~np.isin(ends.status, (REACHED, HEADED_OUT, STALLED)))
+        if not len(lost):
+            break
+        again = track(homotopy.tape, homotopy.starts[lost], homotopy.parameters, settings=tighter)
+        ends.points[lost], ends.info[lost] = again.points, again.info
+    outcome = settled(homotopy, ends)
+    doubtful = outcome.kind == FAILED
+    if homotopy.complete:  # no path of a whole set should go to infinity
+        doubtful |= outcome.kind == INFINITE
+    return track_precisely(homotopy, outcome, np.flatnonzero(doubtful))
+
+
+def track_precisely(homotopy: Homotopy, outcome: Outcome, which: np.ndarray) -> Outcome:
+    """Track some paths again in double-double numbers; what they show then counts, where it is clear."""
+    if not len(which):
+        return outcome
+    ends = track(homotopy.tape, homotopy.starts[which], homotopy.parameters, settings=PRECISE, precise=True)
+    kind, points, winding = outcome.kind.copy(), outcome.points.copy(), outcome.winding.copy()
+    kind[which[ends.status == HEADED_OUT]] = INFINITE
+    regular = (ends.status == REACHED) & (ends.info[:, HOMOGENISING] > _FAR_OUT)
+    kind[which[regular]], winding[which[regular]] = FINITE, 1
+    points[which[regular]] = homotopy.affine(ends.points[regular])
+    return Outcome(kind, points, winding)
+
+
+def _detour(homotopy: Homotopy, ends: Ends, settings: Settings) -> None:
+    """Lead lost paths round the times where they got lost (near infinity, as a rule), on both sides.
+
+    A detour may change where a path ends. So only ends that no other path has reached count: all starts are all
+    solutions, hence as many distinct ends are all solutions, too.
+    """
+    for path in np.flatnonzero(ends.status == LOST):
+        for side in _SIDES:
+            time = ends.info[path, LAST_U]
+            stations = parameters_at(homotopy, np.array([1, time + side * min(time, 1 - time), 0]))
+            there = track(homotopy.tape, homotopy.starts[[path]], stations, 0, 1, settings._replace(endgame=0.0))
+            back = track(homotopy.tape, there.points, stations, 1, 2, settings)
+            if there.status[0] == REACHED == back.status[0]:
+                known = homotopy.affine(ends.points[ends.status == REACHED])
+                if not any(sift.close_pairs(homotopy.affine(back.points), known, _NEW)):
+                    ends.points[path], ends.info[path] = back.points[0], back.info[0]
+                    break
+
+
+def settled(homotopy: Homotopy, ends: Ends, endgame: bool = True) -> Outcome:
+    """Ends sorted into finite, singular, infinite and failed; those that the tracker left open by the endgame."""
+    status, info = ends.status, ends.info
+    kind = np.full(len(status), FAILED)
+    stopped = np.isin(status, (REACHED, STALLED))
+    far_out = stopped & (info[:, HOMOGENISING] < _FAR_OUT) & (info[:, LAST_U] <= 1e-6)
+    kind[(status == HEADED_OUT) | far_out] = INFINITE
+    reached = np.flatnonzero((status == REACHED) & ~far_out)
+    unclear = info[reached, PIVOTS] < _DOUBTFUL_PIVOTS
+    unclear[unclear] = condition_at_end(homotopy, ends.points[reached[unclear]]) > _DOUBTFUL_CONDITION
+    unclear |= info[reached, ERROR] > _DOUBTFUL_ERROR
+    kind[reached[~unclear]] = FINITE
+    points, winding = homotopy.affine(ends.points), np.ones(len(status), int)
+    _rescue(homotopy.reduced.scaled, kind, points, np.flatnonzero((kind == FAILED) & stopped & (info[:, LAST_U] == 0)))
+    doubtful = np.flatnonzero((kind == FAILED) & stopped)
+    if len(doubtful) and endgame:
+        by_endgame = settle(homotopy, doubtful, ends)
+        kind[doubtful[by_endgame.infinite]] = INFINITE
+        finite = np.isfinite(by_endgame.error) & ~by_endgame.infinite
+        kind[doubtful[finite]] = SINGULAR
+        points[doubtful[finite]] = homotopy.affine(by_endgame.points[finite])
+        winding[doubtful[finite]] = by_endgame.winding[finite]
+        left = doubtful[(kind[doubtful] == FAILED) & (info[doubtful, LAST_U] == 0)]
+        points[left], proved = polish(homotopy.reduced.scaled, points[left])
+        kind[left[proved]] = FINITE
+    return Outcome(kind, points, winding)
+
+
+def _rescue(system: PolynomialSystem, kind: np.ndarray, points: np.ndarray, which: np.ndarray) -> None:
+    """Count as finite those ends at u = 0 that are ill-conditioned, large as a rule, but regular for Newton's method on
+    the system itself."""
+    which = which[np.isfinite(points[which]).all(axis=1)]
+    if system.n_equations == system.n_unknowns:
+        limits, regular = sift.regular_limits(system, points[which])
+        points[which[regular]], kind[which[regular]] = limits[regular], FINITE
