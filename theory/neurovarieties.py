@@ -1,12 +1,12 @@
-"""The neurovariety of a network: the functions it can be, as a set of polynomials closed up; here its dimension.
+"""The neurovariety of a network: the functions it can be, as a set of polynomials closed up; its dimension at once.
 
-Everything is of the affine cone, in the space of coefficients. The first layer must be dense: then a polynomial part
-of degree t contains every monomial of degree t or none, because the linear group of the inputs acts on what the
-network can be, and Sym^t is irreducible.
+Everything is of the affine cone, in the space of coefficients. Where the first layer is dense, a polynomial part of
+degree t contains every monomial of degree t or none, because the linear group of the inputs acts on what the network
+can be, and Sym^t is irreducible. Where it is a convolution the monomials are counted at random weights.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -18,15 +18,18 @@ from theory.rank import PRIME, modular_rank
 from theory.rings import ring_array
 
 if TYPE_CHECKING:
+    from theory.continuation.tracker import Progress
+    from theory.function_counts import GenericFibre
     from theory.networks import PolynomialNetwork
 
 MAX_DEGREE = 1000  # in the inputs
+MAX_MONOMIALS = 20_000  # of a network on images, one by one
 MAX_ENTRIES = 4_000_000  # of the matrix whose rank is taken: 10 s, 400 MB
 
 
 @dataclass(frozen=True)
 class Neurovariety:
-    """Dimensions of the set of functions that a network can be.
+    """The set of functions that a network can be.
 
     dimension: of the set itself; ambient_dimension: of the space of polynomials with all monomials that occur
     symmetry_dimension: how many weights the network's continuous symmetries use up
@@ -39,6 +42,8 @@ class Neurovariety:
     ambient_dimension: int
     symmetry_dimension: int
     n_parameters: int
+    _network: "PolynomialNetwork" = field(repr=False, compare=False)
+    _monomials: "Monomials" = field(repr=False, compare=False)
 
     @cached_property
     def expected_dimension(self) -> int:
@@ -55,33 +60,75 @@ class Neurovariety:
         """Whether almost every polynomial of the ambient space can be approached."""
         return self.dimension == self.ambient_dimension
 
+    # ---- counted when asked for
+
+    def degree(self, seed: int = 0, max_points: int | None = None, progress: "Progress | None" = None) -> int:
+        """In how many points a generic affine space of complementary dimension meets the set, closed up.
+
+        Found by monodromy and complete by a trace test. Raises ValueError for networks that are too large, and (as a
+        subclass) where there are more than max_points points (2,000 by default) or the test is not passed.
+        """
+        from theory import function_counts
+
+        return function_counts.degree(self, seed, max_points, progress)
+
+    def generic_fibre(
+        self, seed: int = 0, max_points: int | None = None, progress: "Progress | None" = None
+    ) -> "GenericFibre":
+        """The weights that make one generic function: dimension, and their number modulo continuous symmetries.
+
+        Found by monodromy, which ends when loops bring no news; every function then has the same number. Raises
+        ValueError as `degree`, whose points all have their fibres counted.
+        """
+        from theory import function_counts
+
+        return function_counts.generic_fibre(self, seed, max_points, progress)
+
+    def learning_degree(self, seed: int = 0, max_points: int | None = None, progress: "Progress | None" = None) -> int:
+        """How many complex critical points the sum of squared errors over many generic data has on the smooth part.
+
+        Spurious critical points, where the weights move the function in fewer directions, do not count. Found by
+        monodromy and complete by a trace test; ValueError as `degree`.
+        Source: K. Kubjas, J. Li, M. Wiesmann, "Geometry of polynomial neural networks" (2024).
+        """
+        from theory import function_counts
+
+        return function_counts.learning_degree(self, seed, max_points, progress)
+
+
+@dataclass(frozen=True)
+class Monomials:
+    """Of the outputs: how many in the largest, how many in all, and their degrees in the inputs."""
+
+    largest: int
+    total: int
+    degrees: tuple[int, ...]
+
 
 def neurovariety(network: "PolynomialNetwork", seed: int = 0) -> Neurovariety:
     """Dimensions of a network's neurovariety.
 
     The dimension is the rank of w -> (f(x_1; w), ..., f(x_s; w)) at random residues modulo 2^61 - 1 and enough random
     inputs: never too high, and too low with a probability of about degree * K / 2^61; the better of two draws.
-    Raises ValueError where the first layer is not dense, and beyond MAX_DEGREE or MAX_ENTRIES.
+    Raises ValueError beyond MAX_DEGREE, MAX_ENTRIES or MAX_MONOMIALS.
     """
     degree = math.prod(layer.activation.degree for layer in network.layers if isinstance(layer, Activate))
     if degree > MAX_DEGREE:
         raise ValueError(
             f"a neurovariety is computed up to degree {MAX_DEGREE:,} in the inputs, this one has {degree:,}"
         )
-    if not isinstance(network.layers[0], Dense):
-        raise ValueError("neurovariety needs a network whose first layer is dense")
     rng = np.random.default_rng(check_seed(seed))
-    n = network.n_inputs
-    monomials = sum(math.comb(n - 1 + t, t) for t in _degrees(network, rng))
-    samples = max(1, min(monomials, network.n_parameters))  # as many points tell the tangent functions apart
+    monomials = _monomials(network, rng)
+    samples = max(1, min(monomials.largest, network.n_parameters))  # as many points tell the tangent functions apart
     entries = samples * network.n_outputs * network.n_parameters
     if entries > MAX_ENTRIES:
         raise ValueError(
             f"a neurovariety is the rank of a matrix of up to {MAX_ENTRIES:,} entries, this one has {entries:,}: "
-            f"{monomials * network.n_outputs:,} coefficients, {network.n_parameters:,} weights"
+            f"{monomials.total:,} coefficients, {network.n_parameters:,} weights"
         )
     dimension = max(_rank(network, samples, rng) for _ in range(2))
-    return Neurovariety(dimension, monomials * network.n_outputs, network.symmetries().dimension, network.n_parameters)
+    symmetry = network.symmetries().dimension
+    return Neurovariety(dimension, monomials.total, symmetry, network.n_parameters, network, monomials)
 
 
 def _residues(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
@@ -94,6 +141,30 @@ def _residues(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
 def _rank(network: "PolynomialNetwork", samples: int, rng: np.random.Generator) -> int:
     w, x = _residues((network.n_parameters,), rng), _residues((samples, network.n_inputs), rng)
     return modular_rank(network.ring_jacobian(w, x), PRIME)
+
+
+def _monomials(network: "PolynomialNetwork", rng: np.random.Generator) -> Monomials:
+    degrees = _degrees(network, rng)
+    n = network.n_inputs
+    count = sum(math.comb(n - 1 + t, t) for t in degrees)
+    if isinstance(network.layers[0], Dense):
+        return Monomials(count, count * network.n_outputs, tuple(degrees))
+    if count > MAX_MONOMIALS:
+        raise ValueError(
+            f"the monomials of a network on images are counted up to {MAX_MONOMIALS:,}, this one may have {count:,}"
+        )
+    counts = _counted_monomials(network, rng)
+    return Monomials(max(counts), sum(counts), tuple(degrees))
+
+
+def _counted_monomials(network: "PolynomialNetwork", rng: np.random.Generator) -> list[int]:
+    """The number of monomials of each output, at random whole weights."""
+    import flint
+
+    ring = flint.fmpq_mpoly_ctx.get([f"x{k}" for k in range(network.n_inputs)])
+    w = ring_array([ring.constant(int(value)) for value in rng.integers(1, 2**40, size=network.n_parameters)])
+    outputs = network.forward(w, ring_array(ring.gens())[None])[-1][0]
+    return [len(output) for output in outputs]
 
 
 def _degrees(network: "PolynomialNetwork", rng: np.random.Generator) -> list[int]:

@@ -56,7 +56,7 @@ class Symmetries:
         """
         w = np.asarray(w)
         exact = w.dtype == object
-        rows = [row for junction in _junctions(self.network) for row in _Generators(junction, w, exact).rows()]
+        rows = [row for junction in junctions(self.network) for row in _Generators(junction, w, exact).rows()]
         return np.array(rows, dtype=w.dtype if exact else None).reshape(-1, self.network.n_parameters)
 
     @cached_property
@@ -69,9 +69,9 @@ class Symmetries:
 
 def symmetries(network: "PolynomialNetwork") -> Symmetries:
     """The symmetries of a network of dense layers, convolutions, averages and activations."""
-    junctions = _junctions(network)
-    order = math.prod(math.factorial(count) for junction in junctions for count in junction.equal_units())
-    rescaled = sum(junction.rescalable(u) for junction in junctions for u in range(junction.n_units))
+    found = junctions(network)
+    order = math.prod(math.factorial(count) for junction in found for count in junction.equal_units())
+    rescaled = sum(junction.rescalable(u) for junction in found for u in range(junction.n_units))
     return Symmetries(network, order, rescaled)
 
 
@@ -133,6 +133,11 @@ class Junction:
         return found
 
     @property
+    def absorbs(self) -> bool:
+        """Whether c takes up constants that are added to the units' values."""
+        return self.after.bias and self.sees_constants
+
+    @property
     def sees_constants(self) -> bool:
         """Whether a constant added to a unit's values is one added to c, the sum of V over the positions times it."""
         return isinstance(self.after, Dense) or self.after.padding == (0, 0)
@@ -142,14 +147,13 @@ class Junction:
         form = self.power(unit)
         if form is None:
             return False
-        absorbed = self.after.bias and self.sees_constants
         if form.k == 1:  # a z + t: the point that stays is anywhere with a bias, else z = 0
-            return not form.t or absorbed
-        return (not form.s or self.before.bias) and (not form.t or absorbed)
+            return not form.t or self.absorbs
+        return (not form.s or self.before.bias) and (not form.t or self.absorbs)
 
 
-def _junctions(network: "PolynomialNetwork") -> list[Junction]:
-    """Every pair of neighbouring layers with weights whose units are the same."""
+def junctions(network: "PolynomialNetwork") -> list[Junction]:
+    """Every pair of neighbouring layers with weights, where what stands between treats all values of a unit alike."""
     found = []
     affine = [(k, layer) for k, layer in enumerate(network.layers) if isinstance(layer, Dense | Convolution)]
     for (k, before), (j, after) in itertools.pairwise(affine):
@@ -223,7 +227,7 @@ class _Generators:
         """a_u z_u + t_u: z -> z + M z + r changes W, b, and V compensates; what is left of the t must vanish or fit."""
         slopes = [form.a for form in forms]
         levels = [form.t - form.a * form.s for form in forms]
-        absorbed = self.at.after.bias and self.at.sees_constants
+        absorbed = self.at.absorbs
         units, rows = range(self.at.n_units), []
         for u in units:
             ratios = [slopes[u] * levels[v] / slopes[v] for v in units]  # of V_u into the constants, for E_uv

@@ -1,0 +1,279 @@
+"""What can be counted on the neurovariety of a small network: its degree, a generic fibre, the learning degree.
+
+Functions are known by their values at as many generic inputs as there are monomials. The weights run over an affine
+space of as many dimensions as the variety has, so that fibres become finite; loops (`theory.loops`) find all points
+from one that is known, so that nothing is solved from scratch and there are as many paths as points.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from theory.arguments import check_count, check_seed
+from theory.continuation.tape import Recorder, Tape
+from theory.loops import Found, TooManyPointsError, complex_normal, find_all
+from theory.rank import numerical_rank
+from theory.rings import ring_array
+from theory.symmetries import Junction, junctions
+
+if TYPE_CHECKING:
+    from theory.continuation.tracker import Progress
+    from theory.networks import PolynomialNetwork
+    from theory.neurovarieties import Neurovariety
+
+MAX_POINTS = 2_000
+MAX_SIZE = 20_000  # weights times values of the outputs: derivatives that one evaluation takes
+
+Equations = Callable[[np.ndarray, np.ndarray], Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class GenericFibre:
+    """The weights that make one generic function of a network's neurovariety.
+
+    dimension: of the fibre; symmetry_dimension: what the continuous symmetries account for
+    points: the number of its points modulo the continuous symmetries, where it is finite and was counted; else None
+    classes: the same number modulo the permutations of units, too
+    """
+
+    dimension: int
+    symmetry_dimension: int
+    points: int | None
+    classes: int | None
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether finitely many weights make the function, up to continuous symmetries."""
+        return self.dimension == self.symmetry_dimension
+
+
+@dataclass(frozen=True, eq=False)
+class _Section:
+    """Weights w = offset + matrix u, and inputs that tell functions apart.
+
+    offset: (K,); matrix: (K, D); inputs: (s, n_inputs)
+    """
+
+    network: "PolynomialNetwork"
+    offset: np.ndarray
+    matrix: np.ndarray
+    inputs: np.ndarray
+
+    def functions(self, points: np.ndarray) -> np.ndarray:
+        """The values of the outputs at all inputs, (p, s * m)."""
+        values = self.network.evaluate(self.offset + points @ self.matrix.T, self.inputs)
+        return values.reshape(len(points), -1)
+
+    def tape(self, equations: Equations, n_parameters: int) -> Tape:
+        """The D equations (weights, parameters) -> values, in the unknowns u."""
+        recorder = Recorder(self.matrix.shape[1])
+        parameters = ring_array(recorder.parameters(n_parameters))
+        weights = [
+            recorder.homogenised(
+                sum((c * u for c, u in zip(row, recorder.unknowns, strict=True)), recorder.constant(b))
+            )
+            for row, b in zip(self.matrix, self.offset, strict=True)
+        ]
+        return recorder.tape(equations(ring_array(weights), parameters))
+
+    def ring_inputs(self) -> np.ndarray:
+        return self.inputs.astype(object)
+
+
+def degree(variety: "Neurovariety", seed: int, max_points: int | None, progress: "Progress | None") -> int:
+    """See `Neurovariety.degree`."""
+    seed, limit = _checked(variety, seed, max_points)
+    if variety.fills:
+        return 1
+    rng = np.random.default_rng([seed, 1])
+    section = _generic_section(variety, variety._monomials.largest, rng)
+    found = _sliced(variety, section, rng, seed, limit, section.functions, True, progress)
+    return len(found.points)
+
+
+def learning_degree(variety: "Neurovariety", seed: int, max_points: int | None, progress: "Progress | None") -> int:
+    """See `Neurovariety.learning_degree`."""
+    seed, limit = _checked(variety, seed, max_points)
+    if variety.fills:
+        return 1
+    rng = np.random.default_rng([seed, 2])
+    section = _generic_section(variety, _generic_data(variety), rng)
+    network, start = variety._network, complex_normal(rng, variety.dimension)
+    weights = section.offset + section.matrix @ start
+    tangents = network.jacobian(weights, section.inputs) @ section.matrix  # (N m, D)
+    values = section.functions(start[None])[0]
+    normal = complex_normal(rng, len(values))
+    normal -= tangents @ np.linalg.solve(tangents.T @ tangents, tangents.T @ normal)
+    targets = values + normal * np.linalg.norm(values) / np.linalg.norm(normal)
+
+    def gradient(w: np.ndarray, y: np.ndarray) -> Sequence[Any]:
+        states = network.forward(w, section.ring_inputs())
+        by_weight = network.backward(w, states, states[-1] - y.reshape(states[-1].shape))
+        return _combinations(section.matrix.T, by_weight)
+
+    tape = section.tape(gradient, len(targets))
+    bound = f"at most {2 * _weight_degree(network) - 1}^{variety.dimension} by Bezout's count"
+    found = _limited(bound, tape, targets, start, section.functions, seed, limit, True, progress)
+    return len(found.points)
+
+
+def generic_fibre(
+    variety: "Neurovariety", seed: int, max_points: int | None, progress: "Progress | None"
+) -> GenericFibre:
+    """See `Neurovariety.generic_fibre`."""
+    seed, limit = _checked(variety, seed, max_points)
+    fibre = variety.n_parameters - variety.dimension
+    symmetry = variety.symmetry_dimension
+    rng = np.random.default_rng([seed, 4])
+    weights = complex_normal(rng, variety.n_parameters)
+    gauge = _gauge(variety._network, weights, rng) if fibre == symmetry else None
+    if gauge is None:
+        return GenericFibre(fibre, symmetry, None, None)
+    directions = np.linalg.svd(gauge, full_matrices=True)[2][len(gauge) :].conj().T  # of weights that keep the gauge
+    inputs = complex_normal(rng, variety._monomials.largest, variety._network.n_inputs)
+    section = _Section(variety._network, weights, directions, inputs)
+    found = _sliced(variety, section, rng, seed, limit, lambda points: points, False, progress)
+    sizes = _sizes_of_fibres(section.functions(found.points))
+    if len(set(sizes)) > 1:
+        raise ArithmeticError(f"fibres of different sizes were found, {sorted(set(sizes))}: try another seed")
+    return GenericFibre(fibre, symmetry, sizes[0], sizes[0] // _permutations(variety._network))
+
+
+# ---- slices of the variety
+
+
+def _generic_section(variety: "Neurovariety", n_inputs: int, rng: np.random.Generator) -> _Section:
+    n, k = variety.dimension, variety.n_parameters
+    offset, matrix = complex_normal(rng, k), complex_normal(rng, k, n) / math.sqrt(n)
+    if n == k:
+        offset, matrix = np.zeros(k, complex), np.eye(k, dtype=complex)
+    return _Section(variety._network, offset, matrix, complex_normal(rng, n_inputs, variety._network.n_inputs))
+
+
+def _sliced(
+    variety: "Neurovariety",
+    section: _Section,
+    rng: np.random.Generator,
+    seed: int,
+    limit: int,
+    images: Callable[[np.ndarray], np.ndarray],
+    affine_sum: bool,
+    progress: "Progress | None",
+) -> Found:
+    """The points of the section whose functions lie in a generic affine space of complementary dimension.
+
+    That space moves parallel to itself. The sum of the functions is then affine in its position, since the projection
+    of the variety along the space is finite.
+    """
+    start = complex_normal(rng, variety.dimension)
+    values = section.functions(start[None])[0]
+    combine = complex_normal(rng, variety.dimension, len(values)) / math.sqrt(len(values))
+
+    def equations(w: np.ndarray, c: np.ndarray) -> Sequence[Any]:
+        outputs = variety._network.forward(w, section.ring_inputs())[-1].ravel()
+        return [value - target for value, target in zip(_combinations(combine, outputs), c, strict=True)]
+
+    tape = section.tape(equations, variety.dimension)
+    bound = f"at most {_weight_degree(variety._network)}^{variety.dimension} by Bezout's count"
+    return _limited(bound, tape, combine @ values, start, images, seed, limit, affine_sum, progress)
+
+
+def _limited(bound: str, *arguments: Any) -> Found:
+    """`find_all`, which says what to expect where the points become too many."""
+    tape, parameters, start, images, seed, limit, affine_sum, progress = arguments
+    if progress is not None:
+        progress(0, 1, bound)
+    try:
+        return find_all(
+            tape, parameters, start, images, seed, affine_sum=affine_sum, max_points=limit, progress=progress
+        )
+    except TooManyPointsError as error:
+        raise TooManyPointsError(f"{error}, {bound}, a path for each and loop: allow more by max_points") from None
+
+
+def _combinations(matrix: np.ndarray, nodes: Sequence[Any]) -> list[Any]:
+    """The rows of a matrix times ring elements."""
+    return [sum(node * complex(c) for c, node in zip(row, nodes, strict=True)) for row in matrix]
+
+
+def _weight_degree(network: "PolynomialNetwork") -> int:
+    return max(network.degree_in_weights)
+
+
+def _generic_data(variety: "Neurovariety") -> int:
+    """So many inputs that the sum of F(x_i)^2 is as generic a quadratic form in F as with more of them.
+
+    The powers x_i that it is made of must then fill the space of its forms of degree a + b; they are a little more
+    than its dimension over the number of inputs. Source: J. Alexander, A. Hirschowitz (1995).
+    """
+    n = variety._network.n_inputs
+    sums = {a + b for a in variety._monomials.degrees for b in variety._monomials.degrees}
+    forms = sum(math.comb(n - 1 + t, t) for t in sums)
+    return max(variety._monomials.largest, forms // n + 2)
+
+
+def _checked(variety: "Neurovariety", seed: Any, max_points: Any) -> tuple[int, int]:
+    limit = MAX_POINTS if max_points is None else check_count(max_points, "max_points")
+    size = variety._monomials.largest * variety._network.n_outputs * variety.n_parameters
+    if size > MAX_SIZE and not variety.fills:
+        raise ValueError(
+            f"points of a neurovariety are counted up to {MAX_SIZE:,} coefficients times weights, this one has {size:,}"
+        )
+    return check_seed(seed), limit
+
+
+# ---- fibres
+
+
+def _gauge(network: "PolynomialNetwork", weights: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
+    """Linear forms (symmetry dimension, K) whose level sets meet every orbit once; None where none are known.
+
+    A rescaled unit keeps one linear form of its row of W. Units that mix keep as many as there are units, the same for
+    all rows, and their biases where these can be shifted.
+    """
+    rows = [row for junction in junctions(network) for row in _gauge_of(junction, network.n_parameters, rng)]
+    forms = np.array(rows).reshape(-1, network.n_parameters)
+    moved = forms @ network.symmetries().tangents(weights).T
+    dimension = network.symmetries().dimension
+    if len(forms) != dimension or (dimension and numerical_rank(moved).rank != dimension):
+        return None
+    return forms
+
+
+def _gauge_of(junction: Junction, n_parameters: int, rng: np.random.Generator) -> list[np.ndarray]:
+    h, before = junction.n_units, junction.before
+    taps = before.n_weights // h - before.bias
+    mixing = _mixes(junction)
+    covectors = complex_normal(rng, h if mixing else 1, taps)
+    rows = []
+    for unit in range(h):
+        for covector in covectors if mixing or junction.rescalable(unit) else ():
+            row = np.zeros(n_parameters, complex)
+            row[junction.here.start + unit * taps :][:taps] = covector
+            rows.append(row)
+        if mixing and before.bias and junction.absorbs:
+            row = np.zeros(n_parameters, complex)
+            row[junction.here.stop - h + unit] = 1
+            rows.append(row)
+    return rows
+
+
+def _mixes(junction: Junction) -> bool:
+    forms = [junction.power(unit) for unit in range(junction.n_units)]
+    return all(form is not None and form.k == 1 for form in forms)
+
+
+def _permutations(network: "PolynomialNetwork") -> int:
+    """The order of the permutations of units, those left out that continuous mixings contain."""
+    apart = [junction for junction in junctions(network) if not _mixes(junction)]
+    return math.prod(math.factorial(count) for junction in apart for count in junction.equal_units())
+
+
+def _sizes_of_fibres(functions: np.ndarray) -> list[int]:
+    """How many points share each function."""
+    from theory.continuation.sift import clusters
+
+    return np.bincount(clusters(functions, 1e-6)).tolist()
