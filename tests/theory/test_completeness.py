@@ -60,10 +60,28 @@ def test_a_family_follows_all_its_zeros_to_new_targets_by_whatever_way(seed):
     assert found.paths.tracked == family.degree == len(found)
 
 
-def test_a_set_that_fails_the_trace_test_says_so():
+def without(found, missing):
+    """The set without some of its solutions."""
+    kept = np.setdiff1d(np.arange(len(found)), missing)
+    rows = ["solutions", "multiplicity", "singular", "is_real", "residual", "condition"]
+    return replace(found, **{name: getattr(found, name)[kept] for name in rows})
+
+
+def test_a_set_that_fails_the_trace_test_is_completed_and_says_so():
     system = cubic_slice(3)
     found = th.solve(system, start="total-degree")
     assert not found.notes
-    rows = ["solutions", "multiplicity", "singular", "is_real", "residual", "condition"]
-    part = replace(found, **{name: getattr(found, name)[5:] for name in rows})
+    whole = families.checked(system, without(found, [0, 1, 2, 3, 200]), 0)
+    assert len(whole) == 475
+    assert "5 zeros that paths did not reach were found by monodromy" in whole.notes[0]
+    assert "completed by monodromy" in whole.start
+    assert whole.paths.tracked == whole.paths.finite == 475
+    distance = np.abs(whole.solutions[:, None, :] - found.solutions[None, :, :]).max(axis=2)
+    assert (distance.min(axis=0) < 1e-6 * (1 + np.abs(found.solutions).max(axis=1))).all()
+
+
+def test_a_set_that_cannot_be_completed_says_so(monkeypatch):
+    monkeypatch.setattr(families, "_COMPLETING", 0)
+    system = cubic_slice(3)
+    part = without(th.solve(system, start="total-degree"), range(5))
     assert "below the certified trace" in families.checked(system, part, 0).notes[0]

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 import theory as th
-from theory.continuation import families
+from theory.continuation import monodromy
 from theory.continuation.families import MonodromyError
+from theory.continuation.network_parameters import space_of
 
 
 def network(widths, power, bias=(True, False)):
@@ -64,9 +65,10 @@ def test_several_outputs_and_biases_are_parameters_too():
 def test_a_part_of_the_zeros_fails_the_trace_test():
     family = th.family(network((2, 2, 1), 2), data((2, 2, 1), 5)[0])
     rng = np.random.default_rng(0)
+    space = space_of(family.tape, family.reduced, family.parameters, tilted=False)
     for size in (1, 12, 35):
-        assert families._trace_residual(family, family.points[:size], rng) > 1e-4
-    assert families._trace_residual(family, family.points, rng) < 1e-9
+        assert monodromy.trace_residual(space, family.parameters, family.points[:size], rng) > 1e-4
+    assert monodromy.trace_residual(space, family.parameters, family.points, rng) < 1e-9
 
 
 def test_auto_takes_monodromy_where_the_total_degree_is_large():
@@ -78,7 +80,9 @@ def test_auto_takes_monodromy_where_the_total_degree_is_large():
 
 
 def test_data_that_leave_no_slice_or_no_zero_are_refused():
-    with pytest.raises(MonodromyError, match="more weights than equations"):
+    with pytest.raises(MonodromyError, match="at least as many weights as equations"):
+        th.family(network((1, 2, 1), 2), data((1, 2, 1), 7)[0])
+    with pytest.raises(MonodromyError, match="dimension 3"):
         th.family(network((1, 2, 1), 2), data((1, 2, 1), 6)[0])
     with pytest.raises(MonodromyError, match="dimension 3"):  # polynomials of degree 2 in one variable
         th.family(network((1, 3, 1), 2), data((1, 3, 1), 4)[0])
@@ -86,6 +90,19 @@ def test_data_that_leave_no_slice_or_no_zero_are_refused():
         th.solve(th.PolynomialSystem.parse("1\nx^2 - 1;"), start="monodromy")
     with pytest.raises(ValueError, match="targets must have shape"):
         th.family(network((1, 2, 1), 2), data((1, 2, 1), 3)[0]).solve([1.0])
+
+
+@pytest.mark.parametrize("widths", [(2, 1, 1), (3, 1, 1)])
+def test_as_many_equations_as_weights_need_no_slice(widths):
+    """Found with targets that move along a slice of their own, against total degree (4^K paths)."""
+    net = th.PolynomialNetwork(widths, th.PolynomialActivation([0, 1, 1, 1]), bias=(True, False))
+    X, Y = data(widths, net.n_parameters)
+    system = net.interpolation_system(X, Y)
+    family = th.family(net, X)
+    found, paths = family.solve(Y), th.solve(system, start="total-degree")
+    assert found.paths.tracked == family.degree == len(found)
+    assert same_points(found.solutions, paths.solutions, 1e-7)
+    assert same_points(th.solve(system, start="monodromy").solutions, paths.solutions, 1e-7)
 
 
 def test_the_same_seed_gives_the_same_bits():

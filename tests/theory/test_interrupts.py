@@ -114,13 +114,62 @@ def test_a_checkpoint_serves_only_the_run_that_wrote_it(tmp_path):
         th.solve(system, start="total-degree", checkpoint=path)
 
 
-def test_what_keeps_no_ends_refuses_a_checkpoint(tmp_path):
-    net = th.PolynomialNetwork((1, 2, 1), th.monomial(2), bias=(True, False))
-    system = net.interpolation_system([[0.3], [-1.2], [2.0]], [1.0, 0.5, -0.7]).slice(0)
-    with pytest.raises(ValueError, match="monodromy"):
-        th.solve(system, start="monodromy", checkpoint=tmp_path / "file")
+def sliced_network():
+    net = th.PolynomialNetwork((2, 2, 1), th.monomial(2), bias=(True, False))
+    rng = np.random.default_rng(3)
+    return net.interpolation_system(rng.normal(size=(5, 2)), rng.normal(size=5)).slice(0)
+
+
+def stop_after(calls):
+    """A progress report that Ctrl-C interrupts."""
+    left = [calls]
+
+    def progress(done, total, text):
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+
+    return progress
+
+
+def test_phcpy_keeps_its_paths_to_itself(tmp_path):
     with pytest.raises(ValueError, match="native"):
-        th.solve(system, backend="phcpy", checkpoint=tmp_path / "file")
+        th.solve(sliced_network(), backend="phcpy", checkpoint=tmp_path / "file")
+
+
+def test_loops_that_are_stopped_return_the_zeros_known_and_go_on_from_their_file(tmp_path):
+    system, file = sliced_network(), tmp_path / "loops"
+    part = th.solve(system, start="monodromy", progress=stop_after(4), checkpoint=file)
+    assert part.partial
+    assert 0 < len(part) < 36
+    assert part.residual.max() < 1e-10
+    assert "others are missing" in part.notes[0]
+    known = len(np.load(file)["points"])
+    resumed = th.solve(system, start="monodromy", checkpoint=file)
+    whole = th.solve(system, start="monodromy")
+    assert 0 < known <= 36
+    assert len(resumed) == 36
+    assert (resumed.solutions == whole.solutions).all()
+    with pytest.raises(CheckpointError, match="another run"):
+        th.solve(system, start="monodromy", seed=1, checkpoint=file)
+    with pytest.raises(KeyboardInterrupt):
+        th.solve(system, start="monodromy", progress=stop_after(4), on_interrupt="raise")
+
+
+def test_a_family_that_is_stopped_returns_what_it_has(monkeypatch):
+    rng = np.random.default_rng(0)
+    family = th.family(th.PolynomialNetwork((2, 3, 1), th.monomial(2), bias=(True, False)), rng.normal(size=(6, 2)))
+    targets = rng.normal(size=6)
+
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("theory.continuation.follow.ends_of", stop)
+    found = family.solve(targets)
+    assert found.partial
+    assert found.paths.tracked == found.paths.untracked == 90
+    with pytest.raises(KeyboardInterrupt):
+        family.solve(targets, on_interrupt="raise")
 
 
 def test_those_who_need_the_whole_set_get_the_interrupt():

@@ -99,13 +99,8 @@ def _solve_natively(
     if _wants_monodromy(reduced, start, max_paths):
         from theory.continuation import families  # which follows its paths with this module
 
-        if checkpoint is not None:
-            raise ValueError(
-                "checkpoint keeps the ends of paths, and monodromy finds zeros in loops: choose another start, such as "
-                'start="total-degree"'
-            )
         try:
-            return families.solve_system(system, seed, progress)
+            return families.solve_system(system, seed, progress, checkpoint)
         except families.MonodromyError:
             if start == "monodromy":
                 raise
@@ -121,13 +116,17 @@ def _is_sliced_network(system: PolynomialSystem) -> bool:
     return getattr(system.network, "kind", None) == "interpolation" and len(system.affine) > 0
 
 
+def _is_square_network(system: PolynomialSystem) -> bool:
+    return getattr(system.network, "kind", None) == "interpolation" and system.n_equations == system.n_unknowns
+
+
 def _wants_monodromy(reduced: Reduced, start: str, max_paths: int) -> bool:
     system = reduced.system
-    possible = _is_sliced_network(system)
+    possible = _is_sliced_network(system) or _is_square_network(system)
     if start == "monodromy" and not possible:
         raise ValueError(
-            'start="monodromy" needs the interpolation equations of a network with affine equations added by slice; '
-            'use start="total-degree"'
+            'start="monodromy" needs the interpolation equations of a network, as many as weights or with affine '
+            'equations added by slice; use start="total-degree"'
         )
     paths = math.prod(d for d in system.degrees if d > 1)
     return start == "monodromy" or (start == "auto" and possible and paths > min(MONODROMY_FROM, max_paths))
