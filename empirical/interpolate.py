@@ -131,7 +131,7 @@ def _seen(
 ) -> np.ndarray:
     """Training loss and error, test loss and error, one row a mixture."""
     model = deepcopy(models[0]).to(device)
-    states = [net.to(device).state_dict() for net in map(deepcopy, models)]
+    states = [{name: value.to(device) for name, value in net.state_dict().items()} for net in models]
     train, test = (placed(inputs, model, device) for inputs in (data.train_inputs, data.test_inputs))
     train_labels, test_labels = data.train_labels.to(device), data.test_labels.to(device)
     found = []

@@ -1,6 +1,7 @@
 """The networks that are trained: the plain CNN of the CIFAR-10 experiments, and small dense nets that theory solves."""
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from fractions import Fraction
 from functools import cache
 from typing import Any
@@ -174,6 +175,22 @@ def initialise(model: nn.Module, seed: int) -> None:
             nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
             if layer.bias is not None:
                 nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+
+
+def permuted(model: PlainCNN, seed: int) -> PlainCNN:
+    """A copy with the units of each hidden layer in another order: the same function, far away in its weights."""
+    copy, generator = deepcopy(model), torch.Generator().manual_seed(check_seed(seed) % 2**63)
+    affine = [layer for layer in copy.layers if isinstance(layer, nn.Conv2d | nn.Linear)]
+    normalised = [layer for layer in copy.layers if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
+    with torch.no_grad():
+        for layer, statistics, following in zip(affine, normalised, affine[1:], strict=False):
+            order = torch.randperm(len(layer.weight), generator=generator).to(layer.weight.device)
+            for rows in (layer.weight, layer.bias, statistics.running_mean, statistics.running_var):
+                if rows is not None:
+                    rows.copy_(rows[order])
+            inputs = following.weight.unflatten(1, (len(order), -1))  # a dense layer sees all positions of a channel
+            following.weight.copy_(inputs[:, order].reshape(following.weight.shape))
+    return copy
 
 
 def _clenshaw(z: torch.Tensor, activation: PolynomialActivation) -> torch.Tensor:
