@@ -31,6 +31,7 @@ from theory.continuation.sift import conjugate_partners
 from theory.continuation.solutions import SolutionSet
 from theory.continuation.solve import TooManyPathsError, solve
 from theory.lagrange import lagrange_system, singular_equations
+from theory.radicals import as_complete_intersection
 from theory.real_points import some_real_points
 from theory.slopes import Slope, UndecidedError
 from theory.systems import PolynomialSystem
@@ -87,9 +88,11 @@ class RealComponent:
 def of_zero_set(zeros: ZeroSet, max_paths: int | None = None, progress: Progress | None = None) -> list[RealComponent]:
     """The connected components of the real points of a zero set; empty where there are none.
 
-    The zero set must be that of m real equations in n unknowns whose Jacobian has rank m at every real zero. Raises
-    SingularSetError (a ValueError) where it has not or where that cannot be told, ValueError for equations that are not
-    real, UndecidedError (a ValueError) where the numerics fail, and TooManyPathsError.
+    The zero set must be that of m real equations in n unknowns whose Jacobian has rank m at every real zero; where it
+    is not, the square-free parts of the equations, and those that suffice alone, are tried (`theory.radicals`), and
+    certificates are then about these. Raises SingularSetError (a ValueError) where that does not help or cannot be
+    told, ValueError for equations that are not real, UndecidedError (a ValueError) where the numerics fail, and
+    TooManyPathsError.
     """
     system = zeros.system
     m, n = system.n_equations, system.n_unknowns
@@ -97,17 +100,27 @@ def of_zero_set(zeros: ZeroSet, max_paths: int | None = None, progress: Progress
         raise ValueError("real components need a system with real coefficients, this one has complex ones")
     if zeros.is_empty:
         return []
-    odd = [c for c in zeros.components if c.multiplicity > 1 or c.dimension != n - m]
-    if odd:
-        raise SingularSetError(
-            f"real components need independent equations, {m} of them in {n} unknowns a zero set of dimension {n - m} "
-            f"without multiplicities, but it has a component of dimension {odd[0].dimension} and multiplicity "
-            f"{odd[0].multiplicity}: its pieces are not counted"
-        )
+    if any(c.multiplicity > 1 or c.dimension != n - m for c in zeros.components):
+        simpler = as_complete_intersection(zeros, max_paths)
+        if simpler is None:
+            raise SingularSetError(_not_cut_out(zeros))
+        return of_zero_set(simpler, max_paths, progress)
     if m == n:
         return _isolated(zeros)
     _require_smooth(system, zeros.seed, max_paths, progress)
     return _pieces(system, zeros.seed, max_paths, progress)
+
+
+def _not_cut_out(zeros: ZeroSet) -> str:
+    """Why pieces are not counted where equations are dependent, or components multiple or of several dimensions."""
+    m, n = zeros.system.n_equations, zeros.system.n_unknowns
+    kinds = dict.fromkeys((c.dimension, c.multiplicity) for c in zeros.components)
+    described = ", ".join(f"dimension {d}" + (f" and multiplicity {k}" if k > 1 else "") for d, k in kinds)
+    return (
+        f"real components need independent equations that cut the set out, {m} of them in {n} unknowns a set of "
+        f"dimension {n - m}, but it has components of {described}, and no choice of the equations' square-free parts "
+        "cuts it out smoothly: its pieces are not counted"
+    )
 
 
 def piece_of(pieces: list[RealComponent], points: np.ndarray) -> np.ndarray:

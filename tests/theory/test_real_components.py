@@ -46,6 +46,11 @@ KNOWN = {  # equations; the Euler characteristic of each component: 1 line, plan
     "thick cylinder through a sphere": ([x**2 + y**2 + z**2 - 4, (x - 1) ** 2 + y**2 - sp.Rational(11, 10)], [0]),
     "two points": ([x**2 - 2, y**3 - x], [1, 1]),
     "plane": ([x + y + z - 1], [1]),
+    # equations that are dependent or have multiple components, but whose parts cut the set out
+    "a curve that two equations do not cut out": ([x**2 + y**2 - 1, x * (x**2 + y**2 - 1)], [0]),
+    "a doubled circle and a line": ([(x**2 + y**2 - 1) ** 2 * (x - 3)], [0, 1]),
+    "twisted cubic by three equations": ([x**2 - y, x**3 - z, x * y - z], [1]),
+    "double point": ([x**2, y], [1]),
     "no real point": ([x**2 + y**2 + 1], []),
     "no point": ([x, x - 1, y], []),
 }
@@ -125,9 +130,8 @@ SINGULAR = {
     "cusp": [y**2 - x**3],
     "isolated real point": [x**2 + y**2],
     "double line": [y**2 * (x - 1)],
-    "a curve that two equations do not cut out": [x**2 + y**2 - 1, x * (x**2 + y**2 - 1)],
+    "plane, line and point": [z * a * b for a in (x, y) for b in (x - 1, y - 1, z - 1)],
     "cone": [x**2 + y**2 - z**2],
-    "double point": [x**2, y],
     "singular along a complex curve": [(x**2 + y**2 + z**2 - 1) * ((x - 4) ** 2 + y**2 + z**2 - 1)],
 }
 
