@@ -11,6 +11,7 @@ from theory.continuation.homotopy import Homotopy
 from theory.continuation.polish import polish
 from theory.continuation.tracker import AT_INFINITY as HEADED_OUT
 from theory.continuation.tracker import (
+    BAD_START,
     DEFAULT,
     ERROR,
     HOMOGENISING,
@@ -62,7 +63,7 @@ def ends_of(
     if homotopy.complete:
         _detour(homotopy, ends, settings)
     for tighter in ATTEMPTS[1:]:
-        lost = np.flatnonzero(~np.isin(ends.status, (REACHED, HEADED_OUT, STALLED)))
+        lost = np.flatnonzero((ends.status == LOST) | (ends.status == BAD_START))
         if not len(lost):
             break
         again = track(homotopy.tape, homotopy.starts[lost], homotopy.parameters, settings=tighter)
@@ -110,7 +111,7 @@ def settled(homotopy: Homotopy, ends: Ends, endgame: bool = True) -> Outcome:
     """Ends sorted into finite, singular, infinite and failed; those that the tracker left open by the endgame."""
     status, info = ends.status, ends.info
     kind = np.full(len(status), FAILED)
-    stopped = np.isin(status, (REACHED, STALLED))
+    stopped = (status == REACHED) | (status == STALLED)
     far_out = stopped & (info[:, HOMOGENISING] < _FAR_OUT) & (info[:, LAST_U] <= 1e-6)
     kind[(status == HEADED_OUT) | far_out] = INFINITE
     reached = np.flatnonzero((status == REACHED) & ~far_out)
@@ -138,6 +139,6 @@ def _rescue(system: PolynomialSystem, kind: np.ndarray, points: np.ndarray, whic
     """Count as finite those ends at u = 0 that are ill-conditioned, large as a rule, but regular for Newton's method on
     the system itself."""
     which = which[np.isfinite(points[which]).all(axis=1)]
-    if system.n_equations == system.n_unknowns:
+    if len(which) and system.n_equations == system.n_unknowns:
         limits, regular = sift.regular_limits(system, points[which])
         points[which[regular]], kind[which[regular]] = limits[regular], FINITE
