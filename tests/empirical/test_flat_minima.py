@@ -7,7 +7,14 @@ import pytest
 import torch
 
 from empirical.data import load_data, with_random_labels
-from empirical.experiments import flat_global_minima, flatness_radius, perturbation_size, random_labels, three_point
+from empirical.experiments import (
+    flat_global_minima,
+    flatness_radius,
+    margin,
+    perturbation_size,
+    random_labels,
+    three_point,
+)
 from empirical.interpolate import Mixtures
 from empirical.minima import Training, minima
 
@@ -213,6 +220,41 @@ def test_random_labels_are_fitted_with_and_without_decay(digits):
     assert max(norms[random_labels.DECAYED]) < min(norms[random_labels.RANDOM])
     assert result.claim.control.passed
     assert set(random_labels.draw(result)) == {"random-labels"}
+
+
+def margins_of(first, last, least=0.5, residual=0.4):
+    """Three nets whose least distance goes from first to last, and their fits of the square loss."""
+    looks, fits = [], []
+    for net in range(3):
+        for epoch, distance in ((5, first), (10, last)):
+            spread = np.array([1.0, 2.0, 3.0]) * distance * (1 + 0.01 * net)
+            looks.append(margin.Look(net, epoch, 0.0, spread, spread))
+        fits.append(margin.Fit(net, residual, 0.0, least))
+    return {"digits": looks}, {"digits": fits}
+
+
+@pytest.mark.parametrize(
+    ("seen", "verdict"),
+    [({"first": 1.0, "last": 2.0, "least": 1.3}, "holds"), ({"first": 2.0, "last": 1.0, "least": 1.3}, "fails"),
+     ({"first": 1.0, "last": 2.0, "least": 1.1}, "fails"), ({"first": 1.0, "last": 1.0, "least": 1.3}, "inconclusive"),
+     ({"first": 1.0, "last": 2.0, "least": 1.3, "residual": 1.2}, "inconclusive")],
+)  # fmt: skip
+def test_margins_must_grow_and_keep_what_the_residual_leaves(seen, verdict):
+    config = replace(margin.PRESETS["smoke"], nets=3)
+    wrong = [margin.Look(0, -1, 0.1, np.array([-1.0, 1.0]), np.array([-1.0, 1.0]))]
+    assert margin._claim(*margins_of(**seen), wrong, config, 0).verdict == verdict
+
+
+def test_margins_of_trained_nets_are_those_of_zero_error(digits):
+    how = Training(natural=25, random=0, batch=10, rate=0.1, hidden=(40,))
+    result = margin.compute(replace(margin.PRESETS["smoke"], dense=how, looks=3, nets=2), digits, seed=0)
+    zero = [row for row in result.table if row["loss"] == "cross-entropy" and row["train_error"] == 0]
+    assert zero
+    assert all(row["least_margin"] > 0 and row["least_distance"] > 0 for row in zero)
+    fits = result.series["fits"]["digits"]
+    assert all(fit.least_margin >= fit.bound - 1e-4 for fit in fits)
+    assert result.claim.control.passed
+    assert set(margin.draw(result)) == {"margins"}
 
 
 def test_data_that_are_no_images_are_refused():
