@@ -173,7 +173,7 @@ def draw(result: Result) -> dict[str, Any]:
             {f"{labels} labels": [float(np.mean(v)) for v in values] for labels, values in heights.items()},
             errors={f"{labels} labels": [_standard_error(v) for v in values] for labels, values in heights.items()},
             x="which radius (bars: standard error over nets)",
-            y="radius (length in the space of weights; filters: relative)",
+            y="flatness radius (filters: relative)",
             title=name,
             log="y",
             axes=axes,
@@ -334,5 +334,8 @@ def _ratios_figure(table: list[dict[str, Any]], names: Sequence[str]) -> Any:
             series["another reproduction"] = tuple(zip(*others, strict=True))
         plotting.points(series, x="which radius", y="radius, natural / random", log="y", title=name, axes=axes)
         plotting.mark(axes, 1.0, "no difference")
+        axes.set_yticks(ticks := [0.5, 1, 2, 3, 5, 7], [str(tick) for tick in ticks])
+        axes.set_yticks([], minor=True)
+        axes.set_ylim(0.45, 8)
         axes.set_xticks(range(len(kinds)), [_short(kind).replace(", ", "\n") for kind in kinds])
     return figure
