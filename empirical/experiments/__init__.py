@@ -39,6 +39,7 @@ EXPERIMENTS = {
     "flatness-radius": "distance to a rise of the loss by 0.05 in random directions, natural and random labels",
     "three-point": "training accuracy over the simplex of three minimisers, natural and random labels",
     "perturbation-size": "noise of 0.1 to 2 S on a trained net, training again: is there a wall in between",
+    "overparametrisation": "training and test error of nets of growing width",
     "minimum-norm": "where SGD ends on a flat minimum, against the nearest and the least solution",
     "gradient-noise": "minibatch gradients early and late: mean, covariance, distance from a Gaussian, by batch size",
     "sgdl": "SGD with added Gaussian noise beside SGD, several noise levels",
