@@ -34,6 +34,7 @@ _HOME = {
     "local_dimension": "local_geometry",
     "rank_lower_bound": "precise_rank",
     "classify": "critical_points",
+    "critical_pieces": "landscapes",
     "Potential": "potentials",
     "Domain": "regions",
     "Box": "regions",

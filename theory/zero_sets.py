@@ -92,12 +92,21 @@ class Component:
         for _ in range(10 if n else 0):
             sets = math.ceil((n - len(found)) / self.degree)
             targets = np.array([random_slices(self.dimension, self.points.shape[1], rng) for _ in range(sets)])
-            ends = self._witness.moved(targets)[..., : self.points.shape[1]].reshape(-1, self.points.shape[1])
-            found += list(ends[np.isfinite(ends).all(axis=1)])
+            found += list(self.moved(targets))
             if len(found) >= n or not self.dimension:
                 break
         picked = [found[k % len(found)] for k in range(n)]
         return np.array(picked, dtype=complex).reshape(n, self.points.shape[1])
+
+    def moved(self, slices: np.ndarray) -> np.ndarray:
+        """The points of the component (found, n) on each of some affine slices (s, dimension, n + 1), constants last.
+
+        Raises ValueError for multiple pieces that could not be deflated.
+        """
+        self._require_regular("moved")
+        n = self.points.shape[1]
+        ends = self._witness.moved(np.asarray(slices, complex))[..., :n].reshape(-1, n)
+        return ends[np.isfinite(ends).all(axis=1)]
 
     def _require_regular(self, what: str) -> None:
         if self.dimension and not self._regular:

@@ -1,0 +1,100 @@
+"""Critical points of small networks, all of them: counts and values from singular values and from factorisations."""
+
+from itertools import combinations
+from math import comb
+
+import numpy as np
+import pytest
+
+import theory as th
+from theory.continuation.solve import TooManyPathsError
+from theory.landscapes import critical_pieces, loss
+
+IDENTITY = th.monomial(1)
+
+
+def linear(*widths):
+    return th.PolynomialNetwork(widths, IDENTITY, bias=False)
+
+
+def test_two_factors_have_a_curve_of_minima_and_a_saddle():
+    """(1 - w1 w2)^2: the hyperbola, along which scaling moves, and the origin."""
+    minima, saddle = critical_pieces(linear(1, 1, 1), [[1]], [1])
+    assert (minima.dimension, minima.degree, minima.is_zero_error) == (1, 2, True)
+    assert (minima.index, minima.nullity, minima.excess) == (0, 1, 0)
+    assert (saddle.dimension, saddle.index, saddle.nullity, saddle.is_saddle) == (0, 1, 0, True)
+    assert saddle.value == pytest.approx(1)
+
+
+def test_three_factors_have_three_lines_of_saddles():
+    """(1 - w1 w2 w3)^2: where two factors vanish the Hessian has one entry, -2 k, off the diagonal."""
+    minima, *lines = critical_pieces(linear(1, 1, 1, 1), [[1]], [1])
+    assert (minima.dimension, minima.degree, minima.is_zero_error, minima.index) == (2, 3, True, 0)
+    assert [(p.dimension, p.degree, p.index, p.nullity, p.excess) for p in lines] == [(1, 1, 1, 1, 0)] * 3
+    assert all(p.value == pytest.approx(1) for p in lines)
+
+
+@pytest.mark.parametrize(("n", "m"), [(2, 2), (3, 2), (2, 3)])
+def test_networks_of_rank_one_have_binomially_many_critical_functions(n, m):
+    """Eckart and Young: matrices of rank r nearest to M are critical at C(min(m, n), r) choices of singular values."""
+    target = np.array([[3, 1, 0], [-1, 2, 1], [0, 1, 4]])[:m, :n]
+    pieces = critical_pieces(linear(n, 1, m), np.eye(n, dtype=int), target.T)
+    sizes = np.linalg.svd(target.astype(float), compute_uv=False)
+    orbits, (nothing,) = pieces_below(pieces, np.sum(sizes**2) / (n * m))
+    expected = sorted((np.sum(sizes**2) - sum(kept)) / (n * m) for kept in combinations(sizes**2, 1))
+    assert len(orbits) == len(expected) == comb(min(n, m), 1)
+    assert np.allclose([p.value for p in orbits], expected)
+    assert [p.index for p in orbits] == list(range(len(orbits)))  # each larger singular value left out is a way down
+    assert all((p.dimension, p.nullity, p.excess) == (1, 1, 0) for p in orbits)
+    assert (nothing.dimension, nothing.index) == (
+        abs(n - m),
+        min(n, m),
+    )  # one factor 0
+
+
+def pieces_below(pieces, value):
+    """Those of smaller loss by their loss, and those of this one."""
+    below = sorted((p for p in pieces if p.value.real < value - 1e-9), key=lambda p: p.value.real)
+    return below, [p for p in pieces if abs(p.value - value) < 1e-9]
+
+
+@pytest.mark.parametrize(("n", "m"), [(1, 1), (2, 1), (2, 2)])
+def test_a_ridge_term_leaves_four_isolated_points_for_each_singular_value(n, m):
+    """(a, b) along singular vectors: b (a b - s) + r a = 0 = a (a b - s) + r b, so a = b, a^2 = s - r, or a = -b,
+    -a^2 = s + r: real are two for each s > r, and the origin."""
+    target = np.diag([3, 1])[:m, :n]
+    ridge, entries = 1 / 8, n * m  # the mean divides by the entries: r = ridge * entries
+    pieces = critical_pieces(linear(n, 1, m), np.eye(n, dtype=int), target.T, regularization=ridge)
+    singular = np.linalg.svd(target.astype(float), compute_uv=False)
+    assert [p.dimension for p in pieces] == [0] * (4 * min(n, m) + 1)
+    real = [p for p in pieces if p.real_point is not None]
+    assert len(real) == 1 + 2 * np.sum(singular > ridge * entries)
+    assert [p.index for p in real].count(0) == 2  # +- the best
+    assert all(p.excess is None for p in real)
+
+
+def test_quadratic_units_keep_their_dead_weights_apart():
+    """v (w x)^2: the loss depends on v w^2 alone; it is least on v w^2 = 5/17 * ..., and constant on w = 0."""
+    X, Y = np.array([[1], [2]]), np.array([1, 3])
+    best, dead = critical_pieces(th.PolynomialNetwork((1, 1, 1), th.monomial(2), bias=False), X, Y)
+    c = float(np.sum(X[:, 0] ** 2 * Y) / np.sum(X**4))
+    assert (best.dimension, best.degree, dead.dimension, dead.degree) == (1, 3, 1, 1)
+    assert best.value.real == pytest.approx(np.mean((c * X[:, 0] ** 2 - Y) ** 2))
+    assert dead.value.real == pytest.approx(np.mean(Y**2))
+    assert not best.is_zero_error
+
+
+def test_every_point_found_is_critical_and_its_loss_is_that_of_its_piece():
+    network = th.PolynomialNetwork((1, 1, 1), th.PolynomialActivation([0, 1, 1]), bias=(True, False))
+    X, Y = [[1], [2], [-1]], [1, 0, 2]
+    system = network.critical_system(X, Y)
+    pieces = critical_pieces(network, X, Y)
+    for piece in pieces:
+        assert np.allclose(system.evaluate(piece.points), 0, atol=1e-7)
+        for point in piece.points:
+            assert loss(system.network, point) == pytest.approx(piece.value, abs=1e-7)
+
+
+def test_too_many_paths_are_refused_with_their_number():
+    with pytest.raises(TooManyPathsError, match="max_paths=5"):
+        critical_pieces(linear(1, 1, 1), [[1]], [1], max_paths=5)
