@@ -49,6 +49,7 @@ EXPERIMENTS = {
     "sgd-convergence": "decreasing rates and decreasing noise on convex, pseudo-convex and double-well functions",
     "index-and-error": "index against error at all critical points of a small network, and at those a search finds",
     "xor-jellyfish": "how often nets of 2 to 7 units learn XOR, with ReLU or sigmoid, Adam or descent",
+    "blind-spot": "ReLU nets from starts of negative mean: how many start dead, how many learn nothing",
     "stuck-not-critical": "norm of the gradient where SGD no longer improves; paths that pass a saddle",
     "profiles": "the loss from start to end, end to end, start to start: MLP, CNN and LSTM",
     "strategies": "SGD, Adam and a switch at epoch t: barriers between the ends, errors, radii of the basins",
