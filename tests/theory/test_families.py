@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 
 import theory as th
-from theory.continuation import monodromy
+from theory.continuation import families, monodromy
 from theory.continuation.families import MonodromyError
-from theory.continuation.network_parameters import space_of
 
 
 def network(widths, power, bias=(True, False)):
@@ -51,6 +50,18 @@ def test_new_targets_take_as_many_paths_as_there_are_solutions_and_find_all():
         assert found.residual.max() < 1e-12
 
 
+def test_many_targets_at_once_give_the_sets_that_single_ones_give():
+    widths = (2, 2, 1)
+    family, rng = th.family(network(widths, 2), data(widths, 5)[0]), np.random.default_rng(5)
+    targets = rng.normal(size=(4, 5))
+    together = family.solve_each(targets)
+    for found, Y in zip(together, targets, strict=True):
+        alone = family.solve(Y)
+        assert (found.solutions == alone.solutions).all()
+        assert found.paths == alone.paths
+    assert family.solve_each([]) == []
+
+
 def test_several_outputs_and_biases_are_parameters_too():
     net = th.PolynomialNetwork((1, 2, 2), th.monomial(2))
     rng = np.random.default_rng(2)
@@ -63,12 +74,13 @@ def test_several_outputs_and_biases_are_parameters_too():
 
 
 def test_a_part_of_the_zeros_fails_the_trace_test():
-    family = th.family(network((2, 2, 1), 2), data((2, 2, 1), 5)[0])
-    rng = np.random.default_rng(0)
-    space = space_of(family.tape, family.reduced, family.parameters, tilted=False)
+    widths = (2, 2, 1)
+    system = network(widths, 2).interpolation_system(*data(widths, 5)).slice(0)
+    begun, rng = families._begin(system, 0), np.random.default_rng(0)
+    points = monodromy.search(begun.space, begun.parameters, begun.point, rng).points
     for size in (1, 12, 35):
-        assert monodromy.trace_residual(space, family.parameters, family.points[:size], rng) > 1e-4
-    assert monodromy.trace_residual(space, family.parameters, family.points, rng) < 1e-9
+        assert monodromy.trace_residual(begun.space, begun.parameters, points[:size], rng) > 1e-4
+    assert monodromy.trace_residual(begun.space, begun.parameters, points, rng) < 1e-9
 
 
 def test_auto_takes_monodromy_where_the_total_degree_is_large():

@@ -7,6 +7,7 @@ more unknown s moves the targets, f(w) = Y + s V, on the slice s = a . w + c, an
 when a and c go to 0.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,16 +22,18 @@ from theory.continuation.network_parameters import (
     complex_normal,
     dependent,
     equations_of,
-    generic,
+    generic_targets,
     parameters_of,
     recorded,
+    recorded_on_slices,
     space_of,
     through,
 )
 from theory.continuation.outcomes import FAILED, FINITE, ends_of
 from theory.continuation.solutions import SolutionSet
 from theory.continuation.tape import Tape
-from theory.continuation.tracker import DEFAULT, Progress
+from theory.continuation.tracker import DEFAULT, Ends, Progress, track
+from theory.network_equations import NetworkEquations
 from theory.systems import PolynomialSystem
 
 if TYPE_CHECKING:
@@ -50,6 +53,7 @@ class Family:
 
     degree: their number, for generic targets; trace_residual: relative second difference of the trace, 0 if complete
     loops: round the space of parameters; tracked: paths that took, once and for all
+    parameters: generic targets, flat; points: (degree, coordinates) projective, the zeros there
     """
 
     system: PolynomialSystem
@@ -75,17 +79,45 @@ class Family:
         Raises ValueError for targets of the wrong shape.
         """
         equations = replace(equations_of(self.system), targets=targets)
+        return self._solved(equations, seed, progress, on_interrupt, None)
+
+    def solve_each(self, targets: Iterable[Any], seed: int = 0, progress: Progress | None = None) -> list[SolutionSet]:
+        """The zeros for each of several targets, as `solve` finds them; all paths are tracked together, which is
+        quicker: in full lanes, and on all processors.
+
+        progress(done, total, text): paths. Raises KeyboardInterrupt on Ctrl-C.
+        """
+        every = [replace(equations_of(self.system), targets=t) for t in targets]
+        if not every:
+            return []
+        start = self._start(seed)
+        goals = np.array([start.parameters, *(_flat(equations) for equations in every)])
+        last = np.repeat(np.arange(1, len(goals)), self.degree)
+        ends = track(self.tape, np.tile(start.points, (len(every), 1)), goals, 0, last, progress=progress)
+        return [
+            self._solved(equations, seed, None, "raise", Ends(points, info))
+            for equations, points, info in zip(
+                every, np.split(ends.points, len(every)), np.split(ends.info, len(every)), strict=True
+            )
+        ]
+
+    def _solved(
+        self, equations: NetworkEquations, seed: int, progress: Progress | None, on_interrupt: str, known: Ends | None
+    ) -> SolutionSet:
+        """known: ends of the paths of the first way, where they were tracked before."""
         system = self.system.with_network(equations)
         reduced = replace(self.reduced, system=system, scaled=system)
-        goal = parameters_of(equations.targets, self.reduced)
         best: SolutionSet | None = None
-        for way in range(_WAYS):  # straight, or where a path fails, by way of other generic parameters
+        for way in range(_WAYS):  # straight, or where a path fails, by way of other generic targets
             try:
-                found = follow(lambda s: self._homotopy(reduced, goal, s), seed + 1000 * way, progress)
+                found = follow(
+                    lambda s: self._homotopy(reduced, _flat(equations), s), seed + 1000 * way, progress, ends=known
+                )
             except Interrupted as stopped:
                 if on_interrupt == "raise":
                     raise
                 return replace(stopped.found, seed=seed)
+            known = None
             if best is None or self._missing(found) < self._missing(best):
                 best = replace(found, seed=seed)
             if not self._missing(best):
@@ -102,19 +134,25 @@ class Family:
         return self.degree - paths.at_infinity - paths.not_isolated - int(found.multiplicity.sum())
 
     def _homotopy(self, reduced: Reduced, goal: np.ndarray, seed: int) -> Homotopy:
-        """From the generic parameters to the goal; for another seed than 0 by way of other generic ones."""
-        start, points = self.parameters, self.points
+        """From the generic targets to the goal; for another seed than 0 by way of other generic ones."""
+        start = self._start(seed)
+        origin = f"monodromy: {self.degree} zeros of the family, trace residual {self.trace_residual:.1e}"
+        return Homotopy(self.tape, start.points, np.array([start.parameters, goal]), reduced, origin, complete=True)
+
+    def _start(self, seed: int) -> "Family":
+        """This family at its generic targets, for another seed than 0 at others."""
         if seed:
             rng = np.random.default_rng([seed, self.seed])
             for _ in range(_WAYS):
-                start = generic(rng, self.reduced, self.parameters, tilted=False)
-                points, _ = carry(self.tape, self.points, np.array([self.parameters, start]))
+                others = generic_targets(rng, self.parameters)
+                points, _ = carry(self.tape, self.points, np.array([self.parameters, others]))
                 if len(points) == self.degree:
-                    break
-            else:  # none is left behind
-                start, points = self.parameters, self.points
-        origin = f"monodromy: {self.degree} zeros of the family, trace residual {self.trace_residual:.1e}"
-        return Homotopy(self.tape, points, np.array([start, goal]), reduced, origin, complete=True)
+                    return replace(self, parameters=others, points=points)
+        return self
+
+
+def _flat(equations: NetworkEquations) -> np.ndarray:
+    return np.asarray(equations.targets, complex).ravel()
 
 
 def family(network: "PolynomialNetwork", inputs: Any, seed: int = 0, progress: Progress | None = None) -> Family:
@@ -215,29 +253,35 @@ class _Begun:
         return self.settled(search(self.space, self.parameters, self.point, self.rng, progress, checkpoint))
 
     def settled(self, zeros: Zeros) -> Family:
-        """The family with these zeros; where the targets were moved, with those that stay finite when they rest."""
-        tape, parameters, points = self.space.tape, self.parameters, zeros.points
-        if self.tilted:
-            tape = recorded(self.reduced, equations_of(self.system), tilted=False)
-            parameters, points = self._at_rest(points)
-        counts = (zeros.trace_residual, zeros.loops, zeros.tracked)
-        return Family(self.system, self.reduced, tape, parameters, points, *counts, self.seed)
-
-    def _at_rest(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Generic parameters of targets that no longer move, and the points that come to them."""
-        free = list(self.reduced.reduction.free)
+        """The family of these zeros on the slices of the system; where the targets were moved, of those zeros that stay
+        finite when they come to rest."""
+        equations, free = equations_of(self.system), list(self.reduced.reduction.free)
         for _ in range(_WAYS):
-            parameters = generic(self.rng, self.reduced, self.parameters, tilted=False)
-            targets = parameters.reshape(np.shape(equations_of(self.system).targets))
-            system = self.system.with_network(replace(equations_of(self.system), targets=targets))
-            stations = np.array([self.parameters, np.append(parameters, np.zeros(len(free) + 1))])
+            targets = generic_targets(self.rng, self.parameters[: self.reduced.n_equations])
+            there = replace(equations, targets=targets.reshape(np.shape(equations.targets)))
+            system = self.system.with_network(there)
+            goal = parameters_of(there.targets, self.reduced)
+            goal = np.append(goal, np.zeros(len(self.parameters) - len(goal)))
             reduced = replace(self.reduced, system=system, scaled=system)
-            homotopy = Homotopy(self.space.tape, points, stations, reduced, "targets that come to rest")
+            stations = np.array([self.parameters, goal])
+            homotopy = Homotopy(self.space.tape, zeros.points, stations, reduced, "", complete=not self.tilted)
             outcome = ends_of(homotopy, DEFAULT)
-            if not (outcome.kind == FAILED).any():
-                zeros = outcome.points[outcome.kind == FINITE][:, free]
-                return parameters, np.hstack([zeros, np.ones((len(zeros), 1))])
-        raise MonodromyError("paths to targets that no longer move got lost: try another seed")
+            if (outcome.kind == FINITE).all() or (self.tilted and not (outcome.kind == FAILED).any()):
+                break
+        else:
+            raise MonodromyError("paths to other generic targets got lost: try another seed")
+        points = outcome.points[outcome.kind == FINITE][:, free]
+        return Family(
+            self.system,
+            self.reduced,
+            recorded_on_slices(self.reduced, equations),
+            targets,
+            np.hstack([points, np.ones((len(points), 1))]),
+            zeros.trace_residual,
+            zeros.loops,
+            zeros.tracked,
+            self.seed,
+        )
 
 
 def _begin(system: PolynomialSystem, seed: int) -> _Begun:

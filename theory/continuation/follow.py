@@ -22,15 +22,21 @@ class Interrupted(KeyboardInterrupt):
 
 
 def follow(
-    restart: Callable[[int], Homotopy], seed: int, progress: Progress | None = None, checkpoint: Path | None = None
+    restart: Callable[[int], Homotopy],
+    seed: int,
+    progress: Progress | None = None,
+    checkpoint: Path | None = None,
+    ends: Ends | None = None,
 ) -> SolutionSet:
     """Track all paths of the homotopy restart(seed) and sift their ends.
 
     checkpoint: a file where the ends are kept while paths are tracked, and from which the same run goes on
+    ends: of its paths, where they were tracked before
     Raises Interrupted on Ctrl-C, with the solutions known by then.
     """
     homotopy = restart(seed)
-    ends = Ends.unknown(homotopy.starts) if checkpoint is None else restore(checkpoint, homotopy, seed)
+    if ends is None:
+        ends = Ends.unknown(homotopy.starts) if checkpoint is None else restore(checkpoint, homotopy, seed)
     try:
         if checkpoint is not None:
             track_and_save(homotopy, ends, DEFAULT, progress, lambda e: save(checkpoint, homotopy, seed, e))
