@@ -2,7 +2,8 @@
 
 Adding up the gradients of pieces that are each normalised by their own statistics would descend another loss. Here the
 statistics are those of all examples, and the gradient includes how they change with the weights. Nothing is kept from
-piece to piece, what is needed again is computed again: memory is that of one piece, whatever the number of examples.
+piece to piece, what is needed again is computed again: memory is that of one piece, whatever the number of examples
+(60 MB beyond the data at 100 images a piece, where all at once take 130 kB an image; three times the time on a CPU).
 
 How: the loss is L(w, s_1, ..., s_n), where s_k, mean and variance of what enters layer k, is S_k(w, s_1, ..., s_{k-1}).
 With the multipliers l_k = d/ds_k (L + sum over j > k of <l_j, S_j>), from the last layer to the first, the gradient is

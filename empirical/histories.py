@@ -26,7 +26,7 @@ class TrainConfig:
     optimizer: "sgd" (plain, or with heavy-ball momentum) or "adam" (decay rates 0.9 and 0.999, epsilon 1e-8)
     decay: weight decay: each step first takes the share rate * decay off every weight
     piece: in batch descent, examples held at a time: memory is then bounded, and the statistics of batch normalisation
-        are still those of all examples, at 2.5 times the work (see full_batch); None: all at once
+        are still those of all examples, in three times the time on a CPU (see full_batch); None: all at once
     keep: epochs after which the weights are kept in `History.weights`; 0 is the start
     """
 
