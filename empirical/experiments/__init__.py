@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 EXPERIMENTS = {
     "zero-set-dimension": "nullity of the error's Hessian where training ends, polynomial and ReLU nets",
+    "regions": "basins reached by SGD from many starts, clustered, beside the pieces that theory counts",
     "polynomial-net": "ReLU and polynomial nets trained alike: error curves, gap, what leaves the interval",
     "margin": "margins of training images at zero error: cross entropy on its way, square loss by its residual",
     "random-labels": "random labels fitted, with weight decay too: margins, flatness, error as their number grows",
@@ -54,6 +55,7 @@ EXPERIMENTS = {
     "profiles": "the loss from start to end, end to end, start to start: MLP, CNN and LSTM",
     "strategies": "SGD, Adam and a switch at epoch t: barriers between the ends, errors, radii of the basins",
     "bn-and-skip": "rise of the loss around residual nets with and without skips and batch normalisation",
+    "saddle-escape": "steps that perturbed descent takes out of a saddle, by dimension; plain descent stays",
     "similar-minima": "mean and spread of the losses of many nets by width, and the Hessians where they end",
 }
 PRESETS = ("smoke", "cpu", "paper")
