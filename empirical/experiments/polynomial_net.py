@@ -10,6 +10,7 @@ else it is inconclusive (two one-sided t tests). A net whose training broke down
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -100,6 +101,7 @@ def compute(
     seed: int,
     device: str,
     progress: Callable[[int, int, str], None] | None = None,
+    checkpoints: Path | None = None,
 ) -> Result:
     """Train all nets and test the gap. Raises ValueError where the data are not square images."""
     data = check_data(data)
@@ -113,7 +115,7 @@ def compute(
         shape = (data.train_inputs.shape[1], *data.train_inputs.shape[2:])
         model = PlainCNN(_activation(kind), n_classes=data.n_classes, input_shape=shape, seed=own)
         jobs.append((model, TrainConfig(schedule.epochs, schedule.batch, schedule.rate, seed=own)))
-    trained = train_each(jobs, data, device=device, progress=progress)
+    trained = train_each(jobs, data, device=device, progress=progress, checkpoints=checkpoints)
     nets = [
         _net(kind, number, *pair, data, kind[1] or config.polynomial[1])
         for (kind, number), pair in zip(kinds, trained, strict=True)
