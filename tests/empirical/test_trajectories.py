@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import empirical as em
+import empirical.records
 import empirical.train
 from empirical import measure
 from empirical.data import load_data
@@ -28,6 +29,7 @@ SMALL = replace(
     batch=20,
     epochs=2,
     single=2,
+    layers=(),
     repeats=2,
 )
 
@@ -91,10 +93,11 @@ KILLED = """
 import sys
 from dataclasses import replace
 import empirical as em
+import empirical.records
 import empirical.train
 from empirical.experiments import sgd_trajectories as module
 module.PRESETS["smoke"] = replace(module.PRESETS["smoke"], subset=(100, 50), stages=3, same=2, perturbed=1, batch=20,
-                                  epochs=2, single=2, repeats=2)
+                                  epochs=2, single=2, layers=(), repeats=2)
 em.run("sgd-trajectories", out=sys.argv[1], device="cpu")
 """
 
@@ -128,3 +131,34 @@ def test_a_run_that_is_killed_goes_on_and_ends_at_the_same_numbers(tmp_path, mon
     assert (resumed.path / "metrics.csv").read_bytes() == (whole.path / "metrics.csv").read_bytes()
     assert resumed.claim.observed == whole.claim.observed
     assert not (resumed.path / "checkpoints").exists()  # they have served
+
+
+def test_a_disk_that_is_full_at_the_end_is_one_line_and_nothing_is_trained_again(tmp_path, monkeypatch):
+    monkeypatch.setitem(sgd_trajectories.PRESETS, "smoke", SMALL)
+    write = em.records.write
+
+    def full(path, content):
+        if Path(path).name == "metrics.csv":
+            raise OSError(28, "No space left on device")
+        return write(path, content)
+
+    monkeypatch.setattr(em.records, "write", full)
+    with pytest.raises(ValueError, match=r"cannot write .*No space left on device; make room and run again") as caught:
+        em.run("sgd-trajectories", out=tmp_path, device="cpu")
+    assert "\n" not in str(caught.value)
+    monkeypatch.setattr(em.records, "write", write)
+    monkeypatch.delattr(em.train.epochs, "one_epoch")
+    assert em.run("sgd-trajectories", out=tmp_path, device="cpu").claim.id == "sgd-trajectories"
+
+
+def test_with_resume_off_a_run_that_was_cut_short_starts_afresh(tmp_path, monkeypatch):
+    monkeypatch.setitem(sgd_trajectories.PRESETS, "smoke", SMALL)
+    folder = tmp_path / "sgd-trajectories-smoke-seed0" / "checkpoints" / "stage-01"
+    first = em.run("sgd-trajectories", out=tmp_path, device="cpu")
+    (first.path / "claim.json").unlink()
+    folder.mkdir(parents=True)
+    (folder / "net-000.safetensors").write_bytes(b"damaged")
+    with pytest.raises(ValueError, match=r"net-000\.safetensors is damaged"):
+        em.run("sgd-trajectories", out=tmp_path, device="cpu")
+    again = em.run("sgd-trajectories", out=tmp_path, device="cpu", resume=False)
+    assert again.claim.observed == first.claim.observed
