@@ -89,6 +89,49 @@ def test_neurovariety_of_a_dense_network(capsys):
     assert (found["dimension"], found["ambient_dimension"], found["fills"]) == (3, 3, True)  # binary quadratic forms
 
 
+def test_a_sweep_lists_every_network_of_the_ranges(capsys):
+    found = as_json(capsys, "neurovariety", "--widths", "2,1-3,1", "--widths", "3,2,1", "--degree", "2,4", "--no-bias")
+    assert [(tuple(f["widths"]), f["activation_degree"]) for f in found] == [
+        (widths, degree) for widths in ((2, 1, 1), (2, 2, 1), (2, 3, 1), (3, 2, 1)) for degree in (2, 4)
+    ]
+    for row in found:
+        single = as_json(
+            capsys, "neurovariety", "--widths", ",".join(map(str, row["widths"])),
+            "--degree", str(row["activation_degree"]), "--no-bias",
+        )  # fmt: skip
+        assert row == {"widths": row["widths"], "activation_degree": row["activation_degree"]} | single
+    code, out, _ = run(capsys, "neurovariety", "--widths", "2,1-3,1", "--widths", "20,200,20")
+    assert (code, "2,3,1" in out) == (0, True)
+    assert "20,200,20, power 2: a neurovariety is the rank of a matrix of up to 4,000,000 entries" in out
+
+
+def test_counts_come_on_request_and_say_where_they_end(capsys):
+    found = as_json(capsys, "neurovariety", "--widths", "2,2,1", "--degree", "4", "--no-bias", "--count")
+    assert (found["degree"], found["learning_degree"], found["fibre_points"]) == (3, 13, 2)
+    assert found["counts_limit"] is None
+    rows = as_json(
+        capsys, "neurovariety", "--widths", "2,2,1", "--degree", "3-4", "--no-bias", "--count", "--max-points", "5"
+    )
+    assert [row["degree"] for row in rows] == [1, 3]
+    assert rows[1]["learning_degree"] is None
+    assert "learning_degree: more than 5 points, at most 9^4 by Bezout's count" in rows[1]["counts_limit"]
+
+
+def test_the_backend_can_be_chosen(capsys, write, monkeypatch):
+    from theory.continuation import phcpy_backend
+
+    def missing(*_):
+        raise phcpy_backend.BackendError("phcpy is not installed")
+
+    path = write(CIRCLE)
+    monkeypatch.setattr(phcpy_backend, "solve", missing)
+    assert len(as_json(capsys, "solve", path, "--backend", "native")["solutions"]) == 4
+    assert run(capsys, "solve", path, "--backend", "phcpy") == (2, "", "theory: phcpy is not installed\n")
+    assert (
+        "backend must be one of 'native', 'phcpy', got 'matlab'" in run(capsys, "solve", path, "--backend", "matlab")[2]
+    )
+
+
 def test_a_written_certificate_is_checked_and_a_changed_one_refused(capsys, write):
     system = PolynomialSystem.parse(CIRCLE)
     text = certify(system, [[1, 2]]).to_json()
@@ -163,6 +206,13 @@ def test_tables_are_shown_without_json(capsys, write, arguments):
             "--bias/--no-bias cannot be combined with --net",
         ),
         (("neurovariety",), "give --widths"),
+        (("neurovariety", "--widths", "2,5-3,1"), "whole numbers or ranges separated by commas"),
+        (("neurovariety", "--widths", "2,1-,1"), "whole numbers or ranges separated by commas"),
+        (("neurovariety", "--widths", "2,0-3,1"), "above 0, got 0"),
+        (("neurovariety", "--widths", "2,-3,1"), "above 0, got -3"),
+        (("neurovariety", "--widths", "1-9999,1-9999,1"), "at most 10,000 networks, got 99,980,001"),
+        (("neurovariety", "--widths", "1-99999999999999999999,1"), "whole numbers or ranges"),
+        (("neurovariety", "--widths", "2,1", "--max-points", "3"), "--max-points belongs to --count"),
         (("neurovariety", "--widths", "2,3,1", "--degree", "1000000"), "at most 100,000, got 1000000"),
         (
             ("neurovariety", "--widths", "2,3,1", "--degree", "2000"),
@@ -244,7 +294,7 @@ def test_an_interrupt_is_one_line_and_exit_130(capsys, write, monkeypatch):
     def interrupted(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_read", interrupted)
+    monkeypatch.setattr(cli, "read_system", interrupted)
     code, out, err = run(capsys, "solve", "any")
     assert (code, out) == (130, "")
     assert err.strip() == "theory: interrupted"
