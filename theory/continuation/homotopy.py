@@ -132,40 +132,50 @@ def reduce(system: PolynomialSystem) -> Reduced:
         polynomials, scales = equilibrate(system.polynomials, n)
         reduction = eliminate([p for p in polynomials if p.degree == 1], n)
         scaled = PolynomialSystem.from_polynomials(polynomials, system.names)
-        others = tuple(p for p in polynomials if p.degree > 1 and not _vanishes(p, reduction))
+        others = _independent([p for p in polynomials if p.degree > 1], reduction)
         reduced = Reduced(system, scaled, scales, reduction, others)
     if reduced.n_equations < reduced.n_free:
         raise UnderdeterminedError.of(reduced.n_equations + n - reduced.n_free, n)
     return reduced
 
 
-def _vanishes(polynomial: Polynomial, reduction: Reduction) -> bool:
-    """Whether the equation holds wherever the affine ones do: at random points, to rounding."""
-    rng = np.random.default_rng(0)
-    if not len(reduction.free) or len(reduction.free) == polynomial.n_variables:
-        return False
-    points = reduction.lift(np.exp(2j * np.pi * rng.random((3, len(reduction.free)))))
-    terms = np.prod(points[:, None, :] ** polynomial.exponents, axis=2) * polynomial.coefficients
-    return bool(np.all(np.abs(terms.sum(axis=1)) <= _DEPENDENT * np.abs(terms).sum(axis=1)))
+def _independent(polynomials: Sequence[Polynomial], reduction: Reduction) -> tuple[Polynomial, ...]:
+    """The equations that do not hold wherever the affine ones do: at random points, to rounding."""
+    rng, n, free = np.random.default_rng(0), len(reduction.matrix), len(reduction.free)
+    if not 0 < free < n:
+        return tuple(polynomials)
+    points = reduction.lift(np.exp(2j * np.pi * rng.random((3, free))))
+    kept = []
+    for polynomial in polynomials:
+        terms = np.prod(points[:, None, :] ** polynomial.exponents, axis=2) * polynomial.coefficients
+        if not np.all(np.abs(terms.sum(axis=1)) <= _DEPENDENT * np.abs(terms).sum(axis=1)):
+            kept.append(polynomial)
+    return tuple(kept)
 
 
 def _bits(coefficient: GaussianRational) -> float:
     """log2 of max(|re|, |im|), for numbers of any size."""
-    largest = max(abs(coefficient.re), abs(coefficient.im))
-    return math.log2(largest.numerator) - math.log2(largest.denominator)
+    return max(
+        math.log2(abs(part.numerator)) - math.log2(part.denominator)
+        for part in (coefficient.re, coefficient.im)
+        if part.numerator
+    )
 
 
-def _times_power(polynomial: Polynomial, row: int, columns: Sequence[int] | None = None) -> Polynomial:
-    def shift(exponents: tuple[int, ...]) -> Fraction:
-        total = row + (sum(e * c for e, c in zip(exponents, columns, strict=True)) if columns is not None else 0)
-        return Fraction(2) ** total
-
-    return Polynomial({e: c * shift(e) for e, c in polynomial.terms.items()}, polynomial.n_variables)
+def _times_powers(polynomial: Polynomial, powers: Sequence[int]) -> Polynomial:
+    """Each term times 2 to its power."""
+    factors = {power: Fraction(2) ** power for power in set(powers)}
+    terms = {
+        exponents: GaussianRational(c.re * factors[power], c.im * factors[power] if c.im else c.im)
+        for (exponents, c), power in zip(polynomial.terms.items(), powers, strict=True)
+    }
+    return Polynomial(terms, polynomial.n_variables)
 
 
 def balance(polynomial: Polynomial) -> Polynomial:
     """The polynomial times the power of 2 that brings its largest coefficient near 1, exactly."""
-    return _times_power(polynomial, -round(max(map(_bits, polynomial.terms.values()))))
+    power = -round(max(map(_bits, polynomial.terms.values())))
+    return _times_powers(polynomial, [power] * len(polynomial.terms)) if power else polynomial
 
 
 def equilibrate(polynomials: Sequence[Polynomial], n: int) -> tuple[list[Polynomial], np.ndarray]:
@@ -185,7 +195,7 @@ def equilibrate(polynomials: Sequence[Polynomial], n: int) -> tuple[list[Polynom
         rows.append(np.hstack([unit, p.exponents]))
     solution = np.linalg.lstsq(np.vstack(rows), -np.concatenate(bits), rcond=None)[0]
     columns = [round(v) for v in solution[len(polynomials) :]]
-    scaled = [balance(_times_power(p, 0, columns)) for p in polynomials]
+    scaled = [balance(_times_powers(p, (p.exponents @ columns).tolist())) for p in polynomials]
     return scaled, np.array([math.ldexp(1.0, c) for c in columns])
 
 
