@@ -49,6 +49,7 @@ EXPERIMENTS = {
     "degenerate-valley": "visits to a degenerate valley and to an isolated minimum of the same depth: GDL, SGD, SGDL",
     "sgd-convergence": "decreasing rates and decreasing noise on convex, pseudo-convex and double-well functions",
     "index-and-error": "index against error at all critical points of a small network, and at those a search finds",
+    "spurious-minima": "the tables of Safran and Shamir: how often descent ends in a spurious minimum, by k and n",
     "xor-jellyfish": "how often nets of 2 to 7 units learn XOR, with ReLU or sigmoid, Adam or descent",
     "blind-spot": "ReLU nets from starts of negative mean: how many start dead, how many learn nothing",
     "stuck-not-critical": "norm of the gradient where SGD no longer improves; paths that pass a saddle",
