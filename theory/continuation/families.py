@@ -16,12 +16,13 @@ import numpy as np
 
 from theory.continuation.follow import Interrupted, follow
 from theory.continuation.homotopy import Homotopy, Reduced, reduce
-from theory.continuation.monodromy import MonodromyError, Space, Stopped, Zeros, carry, search, trace_residual
+from theory.continuation.monodromy import MonodromyError, Space, Stopped, Zeros, carry, search
 from theory.continuation.network_parameters import (
     check_rank,
     complex_normal,
     dependent,
     equations_of,
+    generic,
     generic_targets,
     parameters_of,
     recorded,
@@ -29,7 +30,7 @@ from theory.continuation.network_parameters import (
     space_of,
     through,
 )
-from theory.continuation.outcomes import FAILED, FINITE, ends_of
+from theory.continuation.outcomes import FAILED, FINITE, Outcome, ends_of
 from theory.continuation.solutions import SolutionSet
 from theory.continuation.tape import Tape
 from theory.continuation.tracker import DEFAULT, Ends, Progress, track
@@ -39,12 +40,9 @@ from theory.systems import PolynomialSystem
 if TYPE_CHECKING:
     from theory.networks import PolynomialNetwork
 
-__all__ = ["Family", "MonodromyError", "checked", "family", "solve_system"]
+__all__ = ["Family", "MonodromyError", "family", "solve_system"]
 
 _WAYS = 4  # to the same targets, where paths fail
-_INCOMPLETE = 1e-8  # above that zeros are missing: sets of some hundred that lack one show 1e-8 to 1e-4
-_COMPLETING = 60  # loops that missing zeros are looked for with
-_ADVICE = 'try start="monodromy" or another seed'
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +51,8 @@ class Family:
 
     degree: their number, for generic targets; trace_residual: relative second difference of the trace, 0 if complete
     loops: round the space of parameters; tracked: paths that took, once and for all
-    parameters: generic targets, flat; points: (degree, coordinates) projective, the zeros there
+    parameters: generic targets, flat, on the slices of the system, or followed by slices of their own where zeros got
+    lost on those of the system; points: (degree, coordinates) projective, the zeros there
     """
 
     system: PolynomialSystem
@@ -91,7 +90,7 @@ class Family:
         if not every:
             return []
         start = self._start(seed)
-        goals = np.array([start.parameters, *(_flat(equations) for equations in every)])
+        goals = np.array([start.parameters, *(self._goal(equations) for equations in every)])
         last = np.repeat(np.arange(1, len(goals)), self.degree)
         ends = track(self.tape, np.tile(start.points, (len(every), 1)), goals, 0, last, progress=progress)
         return [
@@ -111,7 +110,7 @@ class Family:
         for way in range(_WAYS):  # straight, or where a path fails, by way of other generic targets
             try:
                 found = follow(
-                    lambda s: self._homotopy(reduced, _flat(equations), s), seed + 1000 * way, progress, ends=known
+                    lambda s: self._homotopy(reduced, self._goal(equations), s), seed + 1000 * way, progress, ends=known
                 )
             except Interrupted as stopped:
                 if on_interrupt == "raise":
@@ -127,6 +126,10 @@ class Family:
             note = f"the count is below the certified trace: {self._missing(best)} of {self.degree} zeros are missing"
             best = replace(best, notes=(*best.notes, note))
         return best
+
+    def _goal(self, equations: NetworkEquations) -> np.ndarray:
+        """The family's parameters for the targets of these equations."""
+        return parameters_of(equations.targets, self.reduced)[: len(self.parameters)]
 
     def _missing(self, found: SolutionSet) -> int:
         """Zeros of the family without an end of their own."""
@@ -144,15 +147,11 @@ class Family:
         if seed:
             rng = np.random.default_rng([seed, self.seed])
             for _ in range(_WAYS):
-                others = generic_targets(rng, self.parameters)
+                others = generic(rng, self.reduced, self.parameters, tilted=False)[: len(self.parameters)]
                 points, _ = carry(self.tape, self.points, np.array([self.parameters, others]))
                 if len(points) == self.degree:
                     return replace(self, parameters=others, points=points)
         return self
-
-
-def _flat(equations: NetworkEquations) -> np.ndarray:
-    return np.asarray(equations.targets, complex).ravel()
 
 
 def family(network: "PolynomialNetwork", inputs: Any, seed: int = 0, progress: Progress | None = None) -> Family:
@@ -188,53 +187,6 @@ def solve_system(
         raise Interrupted(replace(part, partial=True, notes=(note,))) from None
 
 
-def checked(system: PolynomialSystem, found: SolutionSet, seed: int) -> SolutionSet:
-    """A set found otherwise, put to the trace test. Where zeros are missing they are looked for by loops; a note says
-    what was found, or that the test is undecided.
-
-    A path lost on the way (which proves nothing) is answered by another direction of the slice.
-    """
-    rng = np.random.default_rng([seed, 2])
-    reduced, equations = reduce(system), equations_of(system)
-    if not len(found) or found.singular.any() or not dependent(reduced):
-        return found
-    points = np.hstack([found.solutions[:, list(reduced.reduction.free)], np.ones((len(found), 1))])
-    goal = parameters_of(equations.targets, reduced)
-    space = space_of(recorded(reduced, equations, tilted=False), reduced, goal, tilted=False)
-    for _ in range(_WAYS):
-        residual = trace_residual(space, goal, points, rng)
-        if residual < _INCOMPLETE:
-            return found
-        if np.isfinite(residual):
-            return _completed(space, goal, points, reduced, found, residual, rng)
-    note = f"the trace test is undecided, paths got lost near ill-conditioned zeros: {_ADVICE} to be sure of the count"
-    return replace(found, notes=(*found.notes, note))
-
-
-def _completed(
-    space: Space,
-    goal: np.ndarray,
-    points: np.ndarray,
-    reduced: Reduced,
-    found: SolutionSet,
-    residual: float,
-    rng: np.random.Generator,
-) -> SolutionSet:
-    """The set with the zeros that it lacks, found by loops from those it has; its paths are then those of all zeros."""
-    below = f"the count is below the certified trace (residual {residual:.1e}): zeros are missing"
-    try:
-        zeros = search(space, goal, points, rng, most=_COMPLETING)
-    except MonodromyError:
-        return replace(found, notes=(*found.notes, f"{below}, {_ADVICE}"))
-    origin = f"{found.start}; completed by monodromy, trace residual {zeros.trace_residual:.1e}"
-    homotopy = Homotopy(space.tape, zeros.points, np.array([goal, goal]), reduced, origin, complete=True)
-    whole = follow(lambda _: homotopy, found.seed)
-    if len(whole) <= len(found):
-        return replace(found, notes=(*found.notes, f"{below}, {_ADVICE}"))
-    note = f"{len(whole) - len(found)} zeros that paths did not reach were found by monodromy: the trace test said so"
-    return replace(whole, notes=(*whole.notes, note))
-
-
 @dataclass(frozen=True, eq=False)
 class _Begun:
     """A search for the zeros of a square system of a network's interpolation equations and affine ones: one zero at
@@ -255,33 +207,29 @@ class _Begun:
     def settled(self, zeros: Zeros) -> Family:
         """The family of these zeros on the slices of the system; where the targets were moved, of those zeros that stay
         finite when they come to rest."""
-        equations, free = equations_of(self.system), list(self.reduced.reduction.free)
+        equations = equations_of(self.system)
+        counts = (zeros.trace_residual, zeros.loops, zeros.tracked)
         for _ in range(_WAYS):
             targets = generic_targets(self.rng, self.parameters[: self.reduced.n_equations])
-            there = replace(equations, targets=targets.reshape(np.shape(equations.targets)))
-            system = self.system.with_network(there)
-            goal = parameters_of(there.targets, self.reduced)
-            goal = np.append(goal, np.zeros(len(self.parameters) - len(goal)))
-            reduced = replace(self.reduced, system=system, scaled=system)
-            stations = np.array([self.parameters, goal])
-            homotopy = Homotopy(self.space.tape, zeros.points, stations, reduced, "", complete=not self.tilted)
-            outcome = ends_of(homotopy, DEFAULT)
-            if (outcome.kind == FINITE).all() or (self.tilted and not (outcome.kind == FAILED).any()):
-                break
-        else:
+            outcome = self._moved(zeros.points, targets)
+            finite = outcome.kind == FINITE
+            if finite.all() or (self.tilted and not (outcome.kind == FAILED).any()):
+                tape = recorded_on_slices(self.reduced, equations)
+                free = outcome.points[finite][:, list(self.reduced.reduction.free)]
+                points = np.hstack([free, np.ones((len(free), 1))])
+                return Family(self.system, self.reduced, tape, targets, points, *counts, self.seed)
+        if self.tilted:
             raise MonodromyError("paths to other generic targets got lost: try another seed")
-        points = outcome.points[outcome.kind == FINITE][:, free]
-        return Family(
-            self.system,
-            self.reduced,
-            recorded_on_slices(self.reduced, equations),
-            targets,
-            np.hstack([points, np.ones((len(points), 1))]),
-            zeros.trace_residual,
-            zeros.loops,
-            zeros.tracked,
-            self.seed,
-        )
+        return Family(self.system, self.reduced, self.space.tape, self.parameters, zeros.points, *counts, self.seed)
+
+    def _moved(self, points: np.ndarray, targets: np.ndarray) -> Outcome:
+        """Where points go when the targets become these, on the slices of the system."""
+        equations = equations_of(self.system)
+        system = self.system.with_network(replace(equations, targets=targets.reshape(np.shape(equations.targets))))
+        goal = parameters_of(targets, self.reduced)
+        stations = np.array([self.parameters, np.append(goal, np.zeros(len(self.parameters) - len(goal)))])
+        reduced = replace(self.reduced, system=system, scaled=system)
+        return ends_of(Homotopy(self.space.tape, points, stations, reduced, "", complete=not self.tilted), DEFAULT)
 
 
 def _begin(system: PolynomialSystem, seed: int) -> _Begun:

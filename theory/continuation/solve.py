@@ -106,9 +106,9 @@ def _solve_natively(
                 raise
     found = follow(choose(reduced, start, seed, max_paths, progress), seed, progress, checkpoint)
     if _is_sliced_network(system) and system.n_equations == system.n_unknowns:
-        from theory.continuation import families
+        from theory.continuation import completion
 
-        return families.checked(system, found, seed)
+        return completion.checked(system, found, seed)
     return found
 
 
