@@ -1,6 +1,7 @@
 """Networks as torch modules and back; torch is imported only inside these functions."""
 
 import copy
+import math
 import sys
 from collections.abc import Sequence
 from functools import cache
@@ -104,9 +105,10 @@ def from_module(
 ) -> tuple[list[Layer | PolynomialActivation], np.ndarray]:
     """Layers and weights (K,) of a torch module on inputs of a shape, needed where it begins with a convolution.
 
-    Containers are opened, in the order of their children; Identity does nothing, neither does dropout in eval mode.
+    Containers are opened, in the order of their children; Identity does nothing, neither does dropout in eval mode. A
+    Linear layer that takes all numbers of an image stands behind a step that makes a row of them, seen or not.
     Raises TypeError for modules that are no layers of a polynomial network, ValueError for those whose options are not
-    known here and for batch normalisation and dropout in training mode.
+    known here, for batch normalisation and dropout in training mode, and for weights that are not finite.
     """
     import torch
 
@@ -115,20 +117,26 @@ def from_module(
     layers: list[Layer | PolynomialActivation] = []
     parts: list[np.ndarray] = []
     shape: Shape | None = None if input_shape is None else tuple(input_shape)
-    for leaf in module.modules():
+    for _, leaf in module.named_modules(remove_duplicate=False):  # one activation may serve several layers
         layer = None if list(leaf.children()) else _layer(leaf, shape)
         if isinstance(layer, PolynomialActivation):
             layers.append(layer)
         elif layer is not None:
             if shape is None:
                 shape = _first_shape(layer)
+            if isinstance(layer, Dense) and len(shape) > 1 and math.prod(shape) == layer.n_inputs:
+                layers += [Flatten(shape)] if layers else []
+                shape = layer.input_shape
             layer = layer.placed(shape)
             shape = layer.output_shape
             if layers or not isinstance(layer, Flatten):  # images that are rows at once
                 layers.append(layer)
             if layer.n_weights:
                 parts += [p.detach().cpu().to(torch.float64).numpy().ravel() for p in leaf.parameters()]
-    return layers, np.concatenate(parts) if parts else np.zeros(0)
+    weights = np.concatenate(parts) if parts else np.zeros(0)
+    if not np.isfinite(weights).all():
+        raise ValueError("the weights of a module must be finite, got NaN or infinity")
+    return layers, weights
 
 
 def is_module(value: Any) -> bool:

@@ -267,6 +267,32 @@ def test_images_that_are_rows_at_once_need_no_layer():
     assert th.PolynomialNetwork.from_torch(module, (1, 2, 3)).layers == (Dense(6, 2),)
 
 
+def test_rows_may_be_made_outside_of_modules_and_activations_shared():
+    class Unseen(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.square, self.dense = nn.Conv2d(1, 2, 2), Square(), nn.Linear(8, 1)
+
+        def forward(self, x):
+            return self.dense(self.square(self.conv(x)).flatten(1))
+
+    net = th.PolynomialNetwork.from_torch(Unseen(), (1, 3, 3))
+    assert [type(layer).__name__ for layer in net.layers] == ["Convolution", "Activate", "Flatten", "Dense"]
+    square = Square()
+    shared = nn.Sequential(nn.Linear(2, 3), square, nn.Linear(3, 3), square, nn.Linear(3, 1))
+    assert th.PolynomialNetwork.from_torch(shared) == th.PolynomialNetwork((2, 3, 3, 1), SQUARE)
+    twice = nn.Linear(2, 2)
+    with pytest.raises(ValueError, match="this module has 6 parameters, its layers 12"):
+        th.PolynomialNetwork.from_torch(nn.Sequential(twice, square, twice))
+
+
+def test_weights_of_a_module_must_be_finite():
+    module = nn.Linear(2, 1)
+    nn.init.constant_(module.bias, float("nan"))
+    with pytest.raises(ValueError, match="weights of a module must be finite"):
+        th.PolynomialNetwork.from_torch(module)
+
+
 CONV = nn.Conv2d(1, 2, 3)
 REFUSED = [
     (TypeError, "got ReLU", [CONV, nn.ReLU()]),
