@@ -85,6 +85,18 @@ def warm_up() -> None:
         th.solve(CASES[name].system)
 
 
+def compile_time() -> float:
+    """CPU seconds that a new process needs for `warm_up` where nothing is compiled yet, less those of the next one."""
+    with tempfile.TemporaryDirectory() as folder:
+        line = [sys.executable, "-c", "from benchmarks import ours; ours.warm_up()"]
+        environment, root = {**os.environ, "NUMBA_CACHE_DIR": folder}, Path(__file__).resolve().parents[1]
+        times = [child_cpu()]
+        for _ in range(2):
+            subprocess.run(line, check=True, env=environment, cwd=root)
+            times.append(child_cpu())
+    return (times[1] - times[0]) - (times[2] - times[1])
+
+
 def speed(system: PolynomialSystem) -> Speed:
     """Times of one system, after `warm_up`."""
     homotopy = total_degree(reduce(system), 0, 10**9)

@@ -103,8 +103,8 @@ def _cells(row: Row, peer: str) -> list[str]:
     return [f"{timing.seconds:.3g}{count}", f"{ratio:.0f}x" if ratio >= 10 else f"{ratio:.1f}x"]
 
 
-def remarks(rows: Sequence[Row]) -> list[str]:
-    """Peers that are missing, and for which systems; subsets of paths."""
+def remarks(rows: Sequence[Row], compiling: float | None = None) -> list[str]:
+    """Peers that are missing, and for which systems; subsets of paths; CPU seconds of compiling."""
     by_reason: dict[str, list[str]] = {}
     for row in rows:
         for reason in row.missing.values():
@@ -112,7 +112,8 @@ def remarks(rows: Sequence[Row]) -> list[str]:
         for timing in row.peers.values():
             if timing.note:
                 by_reason.setdefault(f"* {timing.note}", []).append(row.system)
-    return [
+    once = [f"compiling takes {compiling:.0f} CPU seconds, once: a cache on disk keeps the code"] if compiling else []
+    return once + [
         reason if len(systems) == len(rows) > 1 else f"{reason}: {', '.join(systems)}"
         for reason, systems in by_reason.items()
     ]
