@@ -38,9 +38,17 @@ def test_plain_descent_stays_and_perturbed_descent_leaves_at_the_predicted_pace(
     assert set(experiment.draw(result)) == {"steps"}
 
 
+def test_the_pace_follows_the_mean_logarithm_of_the_noise():
+    rng = np.random.default_rng(0)
+    sizes = [-np.log(np.abs(experiment.ball(100_000, d, 1.0, rng)[:, -1])).mean() for d in (2, 8, 32)]
+    measured = np.polyfit(np.log([2, 8, 32]), np.array(sizes) / np.log1p(0.1), 1)[0]
+    assert experiment.predicted_slope(0.2, 0.5, (2, 8, 32)) == pytest.approx(measured, rel=0.01)
+    assert experiment.predicted_slope(0.2, 0.5, (10**4, 10**6)) == pytest.approx(1 / (2 * np.log(1.1)), rel=1e-3)
+
+
 def test_a_pace_of_another_power_is_told_apart():
     rng = np.random.default_rng(0)
-    expected = experiment.predicted_slope(0.2, CONFIG.eta)
+    expected = experiment.predicted_slope(0.2, CONFIG.eta, CONFIG.dimensions)
     counts = {(0.2, d): 40 + 2 * expected * np.log(d) + rng.normal(size=CONFIG.runs) for d in CONFIG.dimensions}
     assert experiment._slope_case(0.2, counts, CONFIG).agrees is False
     halved = {key: 40 + (value - 40) / 2 for key, value in counts.items()}
