@@ -25,7 +25,7 @@ _WORTH_A_THREAD = 200_000  # chain-steps; starting one takes about 0.1 ms
 
 def available(potential: Potential, adjusted: bool) -> bool:
     """Whether this potential's steps can be compiled: numba is there, and knows every function in the formula."""
-    return ENGINE == "numba" and _steps(potential, adjusted) is not None
+    return ENGINE == "numba" and _steps(*_shape(potential), adjusted) is not None
 
 
 def advance(
@@ -42,7 +42,7 @@ def advance(
 
     count: steps made before these; with the seed it says which random numbers come next
     """
-    run = _steps(potential, adjusted)
+    run, constants = _steps(*_shape(potential), adjusted), _constants(potential)
     if run is None:
         raise ValueError(f"the steps of {potential.name!r} cannot be compiled")
     chains, domain = len(position), potential.domain
@@ -51,7 +51,8 @@ def advance(
     lower, upper = np.array(domain.lower, float), np.array(domain.upper, float)
 
     def of_slice(part: slice) -> None:
-        run(out[part], accepted[part], key[part], increment[part], count, temperatures, step_size, lower, upper - lower)
+        own = (out[part], accepted[part], key[part], increment[part])
+        run(*own, count, temperatures, step_size, lower, upper - lower, constants)
 
     blocks = -(-chains // BLOCK)
     workers = min(threads or processors(), blocks, 1 + chains * len(temperatures) // _WORTH_A_THREAD)
@@ -66,34 +67,48 @@ def advance(
 
 
 @lru_cache(maxsize=256)
-def _steps(potential: Potential, adjusted: bool) -> Callable[..., None] | None:
+def _constants(potential: Potential) -> np.ndarray:
+    """The floats in a formula; they are handed over, so that one compilation serves for all their values."""
+    return np.array([float(value) for value in _floats(potential)])
+
+
+def _floats(potential: Potential) -> list[sp.Float]:
+    return sorted(potential.expression.atoms(sp.Float))
+
+
+@lru_cache(maxsize=256)
+def _shape(potential: Potential) -> tuple[sp.Expr, tuple[sp.Symbol, ...], str]:
+    """What a compilation depends on: the formula with symbols for its floats, its variables, the kind of its domain."""
+    symbols = {value: sp.Symbol(f"constant_{k}", real=True) for k, value in enumerate(_floats(potential))}
+    return potential.expression.xreplace(symbols), potential.variables, potential.domain.kind
+
+
+@lru_cache(maxsize=256)
+def _steps(formula: sp.Expr, variables: tuple[sp.Symbol, ...], kind: str, adjusted: bool) -> Callable[..., None] | None:
     """The compiled loop over blocks and steps; None where numba does not know a function in the formula."""
     from numba.core.errors import NumbaError
 
-    run = (_adjusted if adjusted else _plain)(potential)
-    chains, empty = np.array([well.centre for well in potential.wells[:1]] or [potential.domain.lower]), np.zeros(0)
-    if chains.shape != (1, potential.dimension):
-        chains = np.ones((1, potential.dimension))
-    key = np.ones(1, np.uint64)
-    bounds = np.array(potential.domain.lower, float)
-    try:  # compiles; makes no step
-        run(chains.astype(float), np.zeros(1), key, key, 0, empty, 0.1, bounds, np.ones(len(bounds)))
+    run = (_adjusted if adjusted else _plain)(formula, variables, kind)
+    key, none = np.ones(0, np.uint64), np.zeros(0)
+    try:  # compiles; there is no chain
+        run(np.zeros((0, len(variables))), none, key, key, 0, none, 0.1, none, none, none)
     except NumbaError:
         return None
     return run
 
 
-def _column_function(potential: Potential, expressions: Sequence[sp.Expr]) -> Any:
-    """The expressions at column c of an array (D, n), as one compiled function (x, c) -> tuple of floats."""
-    x, c = sp.IndexedBase("x"), sp.Symbol("c", integer=True)
-    entries = {v: x[d, c] for d, v in enumerate(potential.variables)}
+def _column_function(variables: Sequence[sp.Symbol], expressions: Sequence[sp.Expr]) -> Any:
+    """The expressions at column c of an array (D, n), as one compiled function (x, c, constants) -> tuple of floats."""
+    x, c, constants = sp.IndexedBase("x"), sp.Symbol("c", integer=True), sp.IndexedBase("constants")
+    entries: dict[sp.Basic, sp.Expr] = {v: x[d, c] for d, v in enumerate(variables)}
+    free = set().union(*(e.free_symbols for e in expressions)) - set(variables)
+    entries |= {v: constants[int(str(v).rpartition("_")[2])] for v in free}
     columns = [e.xreplace(entries) if e.free_symbols else sp.Float(e) for e in expressions]
-    return njit(error_model="numpy")(sp.lambdify((x, c), tuple(columns), modules="math", cse=True))
+    return njit(error_model="numpy")(sp.lambdify((x, c, constants), tuple(columns), modules="math", cse=True))
 
 
-def _folding(potential: Potential) -> Any:
+def _folding(kind: str) -> Any:
     """A coordinate brought back into the domain, whose lower end and size along that axis are given."""
-    kind = potential.domain.kind
 
     def fold(value: float, low: float, size: float) -> float:
         turned = value
@@ -107,13 +122,13 @@ def _folding(potential: Potential) -> Any:
     return njit(inline="always")(fold)
 
 
-def _plain(potential: Potential) -> Any:
+def _plain(formula: sp.Expr, variables: Sequence[sp.Symbol], kind: str) -> Any:
     """x <- x - h grad U + sqrt(2 h T) noise."""
-    slope = _column_function(potential, potential.symbolic_gradient)
-    dimension, bounded, fold = potential.dimension, potential.domain.kind != "space", _folding(potential)
+    slope = _column_function(variables, [formula.diff(v) for v in variables])
+    dimension, bounded, fold = len(variables), kind != "space", _folding(kind)
 
     def run(  # type: ignore[no-untyped-def]  # ten arguments, all numba's; see `advance`
-        position, accepted, key, increment, count, temperatures, h, lower, size
+        position, accepted, key, increment, count, temperatures, h, lower, size, constants
     ):
         x, noise = np.empty((dimension, BLOCK)), np.empty((dimension, BLOCK))
         for start in range(0, len(position), BLOCK):
@@ -126,7 +141,7 @@ def _plain(potential: Potential) -> Any:
                 fill_normal(noise, own, way, np.uint64((count + k) * (dimension + 1)))
                 scale = np.sqrt(2 * h * temperatures[k])
                 for c in range(n):
-                    g = slope(x, c)
+                    g = slope(x, c, constants)
                     for d in range(dimension):
                         x[d, c] += scale * noise[d, c] - h * g[d]
                 if bounded:
@@ -140,14 +155,13 @@ def _plain(potential: Potential) -> Any:
     return njit(nogil=True, error_model="numpy")(run)
 
 
-def _adjusted(potential: Potential) -> Any:
+def _adjusted(formula: sp.Expr, variables: Sequence[sp.Symbol], kind: str) -> Any:
     """The same step, accepted with the probability that keeps exp(-U/T): Metropolis and Hastings."""
-    both = _column_function(potential, (potential.expression, *potential.symbolic_gradient))
-    dimension, kind, fold = potential.dimension, potential.domain.kind, _folding(potential)
-    bounded, walled = kind != "space", kind == "box"
+    both = _column_function(variables, [formula, *(formula.diff(v) for v in variables)])
+    dimension, fold, bounded, walled = len(variables), _folding(kind), kind != "space", kind == "box"
 
     def run(  # type: ignore[no-untyped-def]  # as in `_plain`
-        position, accepted, key, increment, count, temperatures, h, lower, size
+        position, accepted, key, increment, count, temperatures, h, lower, size, constants
     ):
         x, y, here = np.empty((dimension, BLOCK)), np.empty((dimension, BLOCK)), np.empty((dimension + 1, BLOCK))
         noise, uniform = np.empty((dimension, BLOCK)), np.empty(BLOCK)
@@ -156,7 +170,7 @@ def _adjusted(potential: Potential) -> Any:
             for c in range(n):
                 for d in range(dimension):
                     x[d, c] = position[start + c, d]
-                now = both(x, c)
+                now = both(x, c, constants)
                 for d in range(dimension + 1):
                     here[d, c] = now[d]
             own, way = key[start : start + n], increment[start : start + n]
@@ -174,7 +188,7 @@ def _adjusted(potential: Potential) -> Any:
                             end = y[d, c]
                             y[d, c] = fold(end, lower[d], size[d])
                             inside = inside and lower[d] <= end <= lower[d] + size[d]
-                    then = both(y, c)
+                    then = both(y, c, constants)
                     ratio = then[0] - here[0, c]
                     for d in range(dimension):
                         back, forth = -noise[d, c] + h * then[d + 1], noise[d, c] + h * here[d + 1, c]

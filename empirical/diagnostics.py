@@ -4,7 +4,9 @@ Values are (n records, chains) throughout, the same quantity of every chain at e
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -49,11 +51,12 @@ def r_hat(values: np.ndarray) -> float:
     return float(array_stats.rhat(values, chain_axis=1, draw_axis=0, method="split"))
 
 
-def burn_in(values: np.ndarray) -> int:
-    """How many records to drop from the beginning: MSER, on the mean over chains.
+def burn_in(values: np.ndarray, least: float = 0.25) -> int:
+    """How many records to drop from the beginning: what MSER says of the mean over chains, at least this share.
 
     The cut k that makes the standard error of the mean of what is left least, sum over n >= k of (m_n - mean)^2 divided
-    by (N - k)^2. At most half of the records are dropped; a cut there means that the run was too short to tell.
+    by (N - k)^2. At most half of the records are dropped; a cut there means that the run was too short to tell. MSER
+    weighs a bias against the scatter in time; with very many chains the bias may still show, hence `least`.
     Source: White (1997), An effective truncation heuristic for bias reduction in simulation output.
     """
     _check(values)
@@ -61,7 +64,7 @@ def burn_in(values: np.ndarray) -> int:
     left = np.arange(1, len(of_all) + 1)
     means = np.cumsum(of_all) / left
     scatter = np.maximum(np.cumsum(of_all**2) / left - means**2, 0) / left
-    return int(np.argmin(scatter[::-1][: len(of_all) // 2 + 1]))
+    return max(int(np.argmin(scatter[::-1][: len(of_all) // 2 + 1])), math.ceil(least * len(of_all)))
 
 
 def mean(values: np.ndarray) -> Mean:
@@ -93,6 +96,36 @@ def start_gap(values: np.ndarray, starts: np.ndarray) -> float:
     if not gaps:
         raise ValueError("comparing starts needs at least two of them with at least 2 chains each")
     return float(max(gaps))
+
+
+def shares(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Share of each chain's records in every bin: (records, chains) -> (chains, bins); end bins have what is beyond."""
+    records, chains = values.shape
+    bins = len(edges) - 1
+    index = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, bins - 1) + bins * np.arange(chains)
+    return np.bincount(index.ravel(), minlength=chains * bins).reshape(chains, bins) / records
+
+
+def distance(observed: np.ndarray, exact: np.ndarray) -> float:
+    """Total variation between two laws on the same bins: half the sum of |differences|."""
+    return float(abs(observed - exact).sum() / 2)
+
+
+def sampling_distance(
+    runs: Sequence[tuple[float, np.ndarray]], confidence: float, resamples: int, rng: np.random.Generator
+) -> float:
+    """The distance that sampling alone exceeds with probability 1 - confidence, for a sum of factor * mean of shares.
+
+    runs: factors and shares (chains, bins), of independent runs. Chains are independent, so the error of their mean is
+    imitated by random signs on each chain's deviation. The far quantile is that of the gamma law with the mean and
+    variance found.
+    """
+    total: Any = 0.0
+    for factor, of_run in runs:
+        signs = rng.choice((-1.0, 1.0), size=(resamples, len(of_run)))
+        total = total + factor * (signs @ (of_run - of_run.mean(0))) / len(of_run)
+    found = abs(total).sum(1) / 2
+    return float(stats.gamma.isf(1 - confidence, found.mean() ** 2 / found.var(), scale=found.var() / found.mean()))
 
 
 def quantile(chains: int, confidence: float, comparisons: int = 1) -> float:

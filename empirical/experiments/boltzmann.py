@@ -2,14 +2,13 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import stats
 
-from empirical import diagnostics
+from empirical import diagnostics, network_chains
 from empirical.langevin import Langevin, init, sample, spread
 from empirical.records import Result
 from theory.claims.claim import Case, Claim, Control
@@ -19,7 +18,9 @@ from theory.quadrature import expectation, marginal, step_bias
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-STATEMENT = "Langevin descent has the Boltzmann distribution exp(-U/T)/Z"
+STATEMENT = (
+    "Langevin descent has the Boltzmann distribution exp(-U/T)/Z; for a network's loss it concentrates on the zero set"
+)
 SOURCE = "2018 review, equation 9 and section 7.1"
 REPORTED = {
     "equation 9": "P(f) = exp(-U/T) / Z",
@@ -31,8 +32,9 @@ REPORTED = {
 class Config:
     """All ours: the review states the distribution and prints no run.
 
-    The potential is `coupled_angles`. Every step size runs for the same time, of which the first third is dropped.
+    The potential is `coupled_angles`. Every step size runs for the same time; burn-in is cut off by MSER, a quarter to half.
     step_sizes: three, each half of the one before
+    nets: of theory's side, whose loss is the potential; net_plan: how their chains are run
     """
 
     temperature: float = 0.5
@@ -44,13 +46,30 @@ class Config:
     wrong_temperature: float = 1.25  # times the right one: the control
     resamples: int = 300
     confidence: float = 0.999
+    nets: tuple[str, ...] = ("2 weights, a curve",)
+    net_plan: network_chains.Plan = field(default_factory=network_chains.Plan)
 
 
 PRESETS = {
     "smoke": Config(),
-    "cpu": Config(step_sizes=(0.2, 0.1, 0.05), chains=20_000, time=96.0, records=100, wrong_temperature=1.05),
+    "cpu": Config(
+        step_sizes=(0.2, 0.1, 0.05),
+        chains=20_000,
+        time=96.0,
+        records=100,
+        wrong_temperature=1.05,
+        nets=("2 weights, a curve", "3 weights, a surface"),
+        net_plan=network_chains.Plan(temperatures=(0.1, 0.05, 0.025), chains=10_000, time=600.0, records=100),
+    ),
     "paper": Config(
-        step_sizes=(0.05, 0.025, 0.0125), chains=100_000, time=240.0, records=400, bins=64, wrong_temperature=1.02
+        step_sizes=(0.05, 0.025, 0.0125),
+        chains=100_000,
+        time=240.0,
+        records=400,
+        bins=64,
+        wrong_temperature=1.02,
+        nets=("2 weights, a curve", "3 weights, a surface"),
+        net_plan=network_chains.Plan(temperatures=(0.1, 0.05, 0.025), chains=100_000, time=3600.0, records=400),
     ),
 }
 
@@ -86,19 +105,28 @@ def compute(
         kernel = Langevin(potential, temperature, h, adjusted)
         runs.append(_run(kernel, config, edges, 1000 * seed + k, device))
         if progress is not None:
-            progress(k + 1, 6, f"{'adjusted' if adjusted else 'plain'} steps of {h}")
+            progress(k + 1, 6 + len(config.nets), f"{'adjusted' if adjusted else 'plain'} steps of {h}")
+    nets = []
+    for k, name in enumerate(config.nets):
+        nets.append(network_chains.chains_on(name, config.net_plan, 1000 * seed + 100 * (k + 1)))
+        if progress is not None:
+            progress(7 + k, 6 + len(config.nets), f"net with {name}")
     plain, adjusted_runs = runs[:3], runs[3:]
     rng = np.random.default_rng(seed)
     wrong = [marginal(potential, temperature * config.wrong_temperature, axis, edges) for axis in (0, 1)]
     cases = [_same_law(run, exact, config, rng) for run in adjusted_runs]
     cases += _bias_cases(plain, energy, slope, config)
     cases.append(_acceptance_case(adjusted_runs))
+    share = (1 - config.confidence) / (6 + network_chains.LAWS * len(nets))
+    cases += [case for net in nets for case in network_chains.cases(net, 1 - share, rng)]
+    flat = {net.name: network_chains.without_jacobian(net, 1 - share, rng) for net in nets}
     detected = _same_law(adjusted_runs[-1], wrong, config, rng)
     control = Control(
-        f"the histogram of accepted steps against exp(-U/T)/Z at {config.wrong_temperature} T must be told apart",
-        f"distance above {detected.predicted}",
-        detected.observed,
-        passed=detected.agrees is False,
+        f"the histogram of accepted steps against exp(-U/T)/Z at {config.wrong_temperature} T, and that of a net's "
+        "chains against the prior on the zero set without det(JJ^T)^(-1/2), must be told apart",
+        {"histograms": detected.predicted} | {name: f"> {allowed:.4f}" for name, (_, allowed) in flat.items()},
+        {"histograms": detected.observed} | {name: off for name, (off, _) in flat.items()},
+        passed=detected.agrees is False and all(off > allowed for off, allowed in flat.values()),
     )
     claim = Claim.from_cases(
         cases,
@@ -114,59 +142,43 @@ def compute(
         seed=seed,
         note=f"{potential.name}, T = {temperature}, {config.chains} chains; distance: total variation, binned",
     )
-    table = [_row(run, exact, energy, slope) for run in runs]
-    series = {"runs": runs, "edges": edges, "exact": exact, "energy": energy, "slope": slope, "config": config}
+    table = [_row(run, temperature, exact, energy, slope) for run in runs] + [
+        row for net in nets for row in network_chains.rows(net)
+    ]
+    series = {
+        "runs": runs,
+        "nets": nets,
+        "edges": edges,
+        "exact": exact,
+        "energy": energy,
+        "slope": slope,
+        "config": config,
+    }
     return Result(claim, table, series)
 
 
 def _run(kernel: Langevin, config: Config, edges: np.ndarray, seed: int, device: str) -> Chains:
     potential, h = kernel.potential, kernel.step_size
-    every = max(1, round(config.time * 2 / 3 / h / config.records))
-    burn_in = config.records * every // 2
+    every = max(1, round(config.time / h / config.records))
     start: Any = spread(potential, config.chains)
     if device != "cpu":
         import torch
 
         start = torch.as_tensor(start, device=device)
-    state, _ = sample(init(kernel, start, seed), kernel, burn_in, every=burn_in)
-    state, found = sample(state, kernel, config.records * every, every=every)
-    positions = found.values  # (records, chains, 2)
-    energies = np.stack([potential.value(record) for record in positions])
-    shares = tuple(_shares(positions[..., axis], edges) for axis in (0, 1))
+    _, found = sample(init(kernel, start, seed), kernel, config.records * every, every=every)
+    energies = np.stack([potential.value(record) for record in found.values])
+    dropped = diagnostics.burn_in(energies)
+    positions, energies = found.values[dropped:], energies[dropped:]  # (records, chains, 2)
+    shares = tuple(diagnostics.shares(positions[..., axis], edges) for axis in (0, 1))
     gap = diagnostics.start_gap(positions[..., 0], np.arange(config.chains) % 2)
     return Chains(h, kernel.adjusted, diagnostics.mean(energies), found.acceptance, (shares[0], shares[1]), gap)
 
 
-def _shares(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Share of each chain's records in every bin: (records, chains) -> (chains, bins)."""
-    records, chains = values.shape
-    bins = len(edges) - 1
-    index = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, bins - 1) + bins * np.arange(chains)
-    return np.bincount(index.ravel(), minlength=chains * bins).reshape(chains, bins) / records
-
-
-def distance(observed: np.ndarray, exact: np.ndarray) -> float:
-    """Total variation between two laws on the same bins: half the sum of |differences|."""
-    return float(abs(observed - exact).sum() / 2)
-
-
-def sampling_distance(shares: np.ndarray, confidence: float, resamples: int, rng: np.random.Generator) -> float:
-    """The distance that sampling alone exceeds with probability 1 - confidence, for shares (chains, bins).
-
-    Chains are independent, so the error of their mean is imitated by random signs on each chain's deviation. The
-    far quantile is that of the gamma law with the mean and variance found.
-    """
-    deviations = shares - shares.mean(0)
-    signs = rng.choice((-1.0, 1.0), size=(resamples, len(shares)))
-    found = abs(signs @ deviations / len(shares)).sum(1) / 2
-    return float(stats.gamma.isf(1 - confidence, found.mean() ** 2 / found.var(), scale=found.var() / found.mean()))
-
-
 def _same_law(run: Chains, exact: list[np.ndarray], config: Config, rng: np.random.Generator) -> Case:
     """Both marginals within what sampling allows."""
-    confidence = 1 - (1 - config.confidence) / 6
-    allowed = [sampling_distance(shares, confidence, config.resamples, rng) for shares in run.shares]
-    seen = [distance(shares.mean(0), law) for shares, law in zip(run.shares, exact, strict=True)]
+    confidence = 1 - (1 - config.confidence) / (6 + network_chains.LAWS * len(config.nets))
+    allowed = [diagnostics.sampling_distance([(1.0, of)], confidence, config.resamples, rng) for of in run.shares]
+    seen = [diagnostics.distance(shares.mean(0), law) for shares, law in zip(run.shares, exact, strict=True)]
     agrees = all(a <= b for a, b in zip(seen, allowed, strict=True))
     return Case(
         f"histograms of x_1, x_2, accepted steps of {run.step_size}: distance to exp(-U/T)/Z",
@@ -201,17 +213,19 @@ def _acceptance_case(adjusted: list[Chains]) -> Case:
     )
 
 
-def _row(run: Chains, exact: list[np.ndarray], energy: float, slope: float) -> dict[str, Any]:
+def _row(run: Chains, temperature: float, exact: list[np.ndarray], energy: float, slope: float) -> dict[str, Any]:
     return {
+        "potential": "coupled angles",
         "kernel": "adjusted" if run.adjusted else "plain",
+        "temperature": temperature,
         "step_size": run.step_size,
         "mean_energy": run.energy.value,
         "standard_error": run.energy.error,
         "effective_samples": run.energy.effective,
         "predicted_energy": energy + (0.0 if run.adjusted else slope * run.step_size),
         "acceptance": run.acceptance,
-        "distance_x1": distance(run.shares[0].mean(0), exact[0]),
-        "distance_x2": distance(run.shares[1].mean(0), exact[1]),
+        "distance_x1": diagnostics.distance(run.shares[0].mean(0), exact[0]),
+        "distance_x2": diagnostics.distance(run.shares[1].mean(0), exact[1]),
         "start_gap": run.start_gap,
     }
 
@@ -249,4 +263,4 @@ def draw(result: Result) -> "dict[str, Figure]":
     )
     right.set_xticks(config.step_sizes, [str(h) for h in config.step_sizes])
     right.set_xticks([], minor=True)
-    return {"histograms": figure, "step-size": energies}
+    return {"histograms": figure, "step-size": energies, "networks": network_chains.draw(s["nets"])}

@@ -192,7 +192,11 @@ def draw(result: Result) -> "dict[str, Figure]":
         by_scale, x="part of the start outside the span", y="distance to minimum norm", title="One layer", axes=left
     )
     spacing = max(1, result.series["config"].layer_steps // 100)
-    norms = {name: (spacing * np.arange(len(of)), of.mean(1), of.std(1)) for name, of in result.series["norms"].items()}
-    plotting.lines(norms, x="step", y="w₁² + w₂²", title="Two layers", markers=False, axes=right)
+    norms = {
+        name: (spacing * np.arange(len(of)), of.mean(1), 2 * of.std(1) / np.sqrt(of.shape[1]))
+        for name, of in result.series["norms"].items()
+    }
+    title = "Two layers, mean ± 2 standard errors"
+    plotting.lines(norms, x="step", y="w₁² + w₂²", title=title, markers=False, axes=right)
     plotting.mark(right, 2.0, "least")
     return {"distance": figure}

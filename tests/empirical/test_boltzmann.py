@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from empirical import diagnostics, network_chains
 from empirical.experiments import boltzmann, wide_minimum
 from theory.claims import boltzmann as boltzmann_theory
 from theory.claims import wide_minimum as wide_minimum_theory
@@ -36,7 +37,8 @@ def test_boltzmann_holds_and_the_wrong_temperature_is_told_apart(histograms):
 
 def test_bias_shrinks_with_the_step_and_accepted_steps_have_none(histograms):
     exact, width = histograms.series["energy"], 4
-    rows = {kind: [r for r in histograms.table if r["kernel"] == kind] for kind in ("plain", "adjusted")}
+    angles = [r for r in histograms.table if r["potential"] == "coupled angles"]
+    rows = {kind: [r for r in angles if r["kernel"] == kind] for kind in ("plain", "adjusted")}
     bias = [row["mean_energy"] - exact for row in rows["plain"]]
     assert bias[0] > bias[1] > bias[2] > width * rows["plain"][2]["standard_error"]
     assert all(abs(row["mean_energy"] - exact) < width * row["standard_error"] for row in rows["adjusted"])
@@ -54,10 +56,53 @@ def test_sampling_distance_is_exceeded_as_rarely_as_it_says():
     rng, law, chains = np.random.default_rng(1), np.full(10, 0.1), 400
     exceeded = 0
     for _ in range(400):
-        shares = rng.multinomial(5, law, size=chains) / 5
-        allowed = boltzmann.sampling_distance(shares, 0.9, 200, rng)
-        exceeded += boltzmann.distance(shares.mean(0), law) > allowed
+        first, second = (rng.multinomial(5, law, size=chains) / 5 for _ in range(2))
+        allowed = diagnostics.sampling_distance([(2.0, first), (-1.0, second)], 0.9, 200, rng)
+        exceeded += diagnostics.distance(2 * first.mean(0) - second.mean(0), law) > allowed
     assert 17 <= exceeded <= 66  # binomial(400, 0.1), both tails once in 10^4
+
+
+@pytest.fixture(scope="module")
+def net():
+    plan = replace(network_chains.Plan(), chains=600, time=120.0, records=24)
+    return network_chains.chains_on("2 weights, a curve", plan, seed=5)
+
+
+def test_chains_on_the_loss_of_a_network_concentrate_on_its_zero_set(net):
+    for case in network_chains.cases(net, 1 - 1e-4, np.random.default_rng(0)):
+        assert case.agrees, case
+    spread = [np.abs(claim_system().evaluate(run.positions)).mean() for run in net.adjusted]
+    assert spread[0] > spread[1] > spread[2]
+
+
+def claim_system():
+    return boltzmann_theory.NETS["2 weights, a curve"].system
+
+
+def test_the_prior_without_the_jacobian_and_another_temperature_are_told_apart(net):
+    rng = np.random.default_rng(0)
+    off, allowed = network_chains.without_jacobian(net, 1 - 1e-4, rng)
+    assert off > allowed
+    hot = replace(net, adjusted=[replace(run, temperature=2 * run.temperature) for run in net.adjusted])
+    wrong = [case for case in network_chains.cases(hot, 1 - 1e-4, rng) if "mean loss, T" in case.instance]
+    assert len(wrong) == 3
+    assert not any(case.agrees for case in wrong)
+
+
+def test_chains_that_remember_their_start_do_not_decide_about_networks(net):
+    stuck = replace(net, adjusted=[replace(run, start_gap=5.0) for run in net.adjusted])
+    cases = network_chains.cases(stuck, 0.999, np.random.default_rng(0))
+    assert {case.agrees for case in cases if "plain" not in case.instance} == {None}
+
+
+def test_mean_loss_is_the_slope_of_log_z():
+    """Against direct quadrature of loss * exp(-U/T) on a grid."""
+    name, temperature = "2 weights, a curve", 0.2
+    grid = np.linspace(-9, 9, 1801)
+    points = np.stack([g.ravel() for g in np.meshgrid(grid, grid, indexing="ij")], axis=1)
+    loss = claim_system().evaluate(points)[:, 0] ** 2
+    weights = np.exp(-loss / temperature - (points**2).sum(1) / 2)
+    assert network_chains.exact_loss(name, temperature) == pytest.approx((loss @ weights) / weights.sum(), rel=1e-6)
 
 
 def test_wide_well_is_visited_as_often_as_its_mass_says(visits):
@@ -79,7 +124,7 @@ def test_chains_that_remember_their_start_are_not_judged(visits):
 
 def test_figures_are_drawn_from_the_numbers(histograms, visits):
     pytest.importorskip("matplotlib")
-    assert set(boltzmann.draw(histograms)) == {"histograms", "step-size"}
+    assert set(boltzmann.draw(histograms)) == {"histograms", "step-size", "networks"}
     assert set(wide_minimum.draw(visits)) == {"visits", "histograms"}
 
 

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from empirical.experiments import degenerate_valley as experiment
+from empirical.langevin import Langevin, spread
 from theory import potentials, quadrature
 from theory.claims import degenerate_valley as theory_side
 
 
 @pytest.fixture(scope="module")
 def result():
-    config = replace(experiment.PRESETS["smoke"], chains=300, time=150.0, records=50, sgd_steps=1000)
+    config = replace(experiment.PRESETS["smoke"], sgd_steps=1000)
     return experiment.compute(config, None, seed=0)
 
 
@@ -61,6 +62,18 @@ def test_all_three_dynamics_prefer_the_valley_and_stuck_chains_are_found_out(res
     assert result.claim.verdict == "holds"
     assert result.claim.control.passed
     assert set(experiment.draw(result)) == {"across", "shares"}
+
+
+def test_masses_move_with_the_step_size_as_theory_says():
+    """The slope in 2-D by theory against chains at two large step sizes, whose difference is mostly of first order."""
+    potential, temperature = potentials.valley_and_point(2), 1.0
+    config = replace(experiment.PRESETS["smoke"], chains=10_000, time=160.0)
+    kernels = [Langevin(potential, temperature, h) for h in (0.1, 0.05)]
+    found = experiment._langevin(kernels, config, spread(potential, 10_000), 0, "cpu")
+    seen = (found.by_step[0] - found.by_step[1]) / 0.05
+    error = found.error * np.sqrt(2 / 5) / 0.05  # of a difference, where found.error is that of -a + 2 b
+    assert found.slope == pytest.approx(seen, abs=float(4 * error.max()) + 0.03)  # second order: 0.3 times the step
+    assert seen[0] < -3 * error[0]
 
 
 def test_masses_of_another_temperature_are_told_apart(result):

@@ -159,9 +159,10 @@ def test_effective_sample_size_of_an_autoregressive_chain(rho):
 
 def test_burn_in_is_as_long_as_the_start_is_felt():
     values = autoregressive(0.5, 400, 200)
-    assert diagnostics.burn_in(values) < 40
+    assert diagnostics.burn_in(values, least=0) < 40
+    assert diagnostics.burn_in(values) == 100
     start = 3 * 0.9 ** np.arange(400)[:, None]  # below the error of the mean over 200 chains after 40 records
-    assert 20 < diagnostics.burn_in(values + start) < 80
+    assert 20 < diagnostics.burn_in(values + start, least=0) < 80
     assert diagnostics.burn_in(values + np.linspace(0, 5, 400)[:, None]) == 200  # never settled
 
 
