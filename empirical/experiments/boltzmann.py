@@ -32,7 +32,8 @@ REPORTED = {
 class Config:
     """All ours: the review states the distribution and prints no run.
 
-    The potential is `coupled_angles`. Every step size runs for the same time; burn-in is cut off by MSER, a quarter to half.
+    The potential is `coupled_angles`. Every step size runs for the same time, of which burn-in (by MSER, a quarter to
+    half) is cut off.
     step_sizes: three, each half of the one before
     nets: of theory's side, whose loss is the potential; net_plan: how their chains are run
     """
