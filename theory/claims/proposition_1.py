@@ -116,7 +116,7 @@ def observed(network: Network, seed: int, inputs: Sequence[Sequence[Fraction]] |
         for point in piece.points[:3]:
             local = degeneracy(interpolation, point)
             forced = (local.symmetry_dimension or 0) if kind == "live" else 0
-            found[kind].add(local.hessian_nullity - forced)
+            found[kind].add((local.hessian_nullity or 0) - forced)
         if kind == "live":
             n_live += piece.degree
             for point in piece.points[np.max(np.abs(piece.points.imag), axis=1) < _DEAD]:
@@ -234,7 +234,7 @@ def _cubic_cases(seed: int) -> list[Case]:
     for n in (5, 6, 7):
         system = network.interpolation_system(rational_data((n, 2), 3), rational_data((n, 1), 1003))
         points = real_points(system, 6, np.random.default_rng([seed, n]))
-        nullities = sorted({degeneracy(system, point).hessian_nullity for point in points})
+        nullities = sorted({degeneracy(system, point).tangent_dimension for point in points})
         cases.append(Case(f"cubic 2-2-1, N={n}: zero error", 8 - n, nullities, nullities == [8 - n]))
     return cases
 

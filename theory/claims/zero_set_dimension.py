@@ -104,6 +104,8 @@ INSTANCES: tuple[Instance, ...] = (
     _instance("linear 2-2-2", (2, 2, 2), LINEAR, (False, False), 2, 4, 4),
 )
 
+COPIED = ("square 2-2-1, N=2", "linear 2-2-2, N=2")  # homogeneous activations without biases
+
 
 @dataclass(frozen=True)
 class Found:
@@ -138,7 +140,7 @@ def observed(instance: Instance, seed: int) -> Found:
     zeros = zero_set(system, seed=seed)
     top = [c for c in zeros.components if c.dimension == zeros.dimension]
     points = [point for component in top for point in component.points[:3]]
-    nullities = {degeneracy(system, point).hessian_nullity for point in points}
+    nullities = {degeneracy(system, point).tangent_dimension for point in points}
     return Found(zeros.dimension, zeros.degree, len(top), tuple(sorted(nullities)))
 
 
@@ -154,6 +156,25 @@ def _dimension_cases() -> list[Case]:
         Case(f"D of {name}", i.neurovariety_dimension, exact[name], i.neurovariety_dimension == exact[name])
         for name, i in networks.items()
     ]
+
+
+def copies(instance: Instance, w: np.ndarray) -> list[np.ndarray]:
+    """Weights (K,) of a net with one hidden layer and no biases again: its units reversed, and each one rescaled by 2
+    before and 2^-l after an activation z^l."""
+    inputs, hidden, outputs = instance.widths
+    first, second = w[: hidden * inputs].reshape(hidden, inputs), w[hidden * inputs :].reshape(outputs, hidden)
+    power = len(instance.coefficients) - 1
+    pairs = [(first[::-1], second[:, ::-1]), (2 * first, second / 2**power)]
+    return [np.concatenate([a.ravel(), b.ravel()]) for a, b in pairs]
+
+
+def _copy_case(instance: Instance, seed: int) -> Case:
+    """Copies of a generic zero are zeros on the set, as degenerate as it is."""
+    system, expected = instance.system(), predicted(instance)
+    zeros = zero_set(system, seed=seed)
+    again = copies(instance, zeros.sample(1, seed=seed)[0])
+    found = [degeneracy(system, w).tangent_dimension if zeros.contains(w) else EMPTY for w in again]
+    return Case(f"{instance.name}: nullity at permuted and rescaled copies", expected, found, set(found) == {expected})
 
 
 def control(seed: int) -> Control:
@@ -178,7 +199,7 @@ def check(seed: int = 0) -> Claim:
     as_printed = [Case(i.name, _shown(printed(i)), str(found), _agrees(printed(i), found)) for i, found in results]
     negative = control(seed)
     return Claim.from_cases(
-        [*cases, *_dimension_cases()],
+        [*cases, *_dimension_cases(), *(_copy_case(i, seed) for i in INSTANCES if i.name in COPIED)],
         negative,
         id=ID,
         side="theory",
