@@ -56,6 +56,7 @@ EXPERIMENTS = {
     "profiles": "the loss from start to end, end to end, start to start: MLP, CNN and LSTM",
     "strategies": "SGD, Adam and a switch at epoch t: barriers between the ends, errors, radii of the basins",
     "bn-and-skip": "rise of the loss around residual nets with and without skips and batch normalisation",
+    "smooth-descent": "steps until the gradient of a network is small, against the bound with its measured beta",
     "saddle-escape": "steps that perturbed descent takes out of a saddle, by dimension; plain descent stays",
     "overspecified": "nets of 1 to 8 times the units of the one that made the data: how many fit them, how soon",
     "similar-minima": "mean and spread of the losses of many nets by width, and the Hessians where they end",
