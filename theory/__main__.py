@@ -17,9 +17,11 @@ from theory.printing import (
     attributes,
     control_verdict,
     echo_json,
+    real_pieces,
     show,
     show_bounds,
     show_cases,
+    show_real_pieces,
     show_solutions,
     show_sweep,
     table,
@@ -112,25 +114,29 @@ def solve(
 
 @cli.command("zero-set")
 @file_argument
+@click.option("--real", is_flag=True, help="Count the connected pieces of the real zeros, too, with certificates.")
 @seeded
 @limited
 @as_json
-def zero_set(file: str, seed: int, max_paths: int | None, as_json: bool) -> None:
+def zero_set(file: str, real: bool, seed: int, max_paths: int | None, as_json: bool) -> None:
     """Dimension, degree and irreducible components of the zero set of the system in FILE."""
     system = read_system(file)
     from theory.zero_sets import zero_set as compute
 
     with Progress("dimensions") as progress:
         result = compute(system, seed=seed, max_paths=max_paths, progress=progress)
+        pieces = result.real_components(max_paths, progress) if real else None
     names = ("dimension", "degree", "multiplicity", "trace_residual")
     components = [{name: getattr(c, name) for name in names} for c in result.components]
     summary = {name: getattr(result, name) for name in ("dimension", "degree", "paths", "reason", "seed")}
     if as_json:
         points = [{**c, "points": part.points} for c, part in zip(components, result.components, strict=True)]
-        echo_json({**summary, "components": points})
+        echo_json({**summary, "components": points, **real_pieces(pieces)})
         return
     show(summary, False, "Zero set")
     table("Components", names, [[text(c[name]) for name in names] for c in components])
+    if pieces is not None:
+        show_real_pieces(pieces)
 
 
 @cli.command()

@@ -13,6 +13,7 @@ import click
 if TYPE_CHECKING:
     from theory.claims.claim import Claim
     from theory.continuation.solutions import SolutionSet
+    from theory.real_components import RealComponent
     from theory.root_counts import Bounds
     from theory.sweeps import Swept
 
@@ -171,6 +172,24 @@ def show_solutions(result: "SolutionSet") -> None:
     table(f"{len(rows)} distinct solutions, {len(result.real)} of them real", columns, rows)
     for note in result.notes:
         click.echo(note)
+
+
+def real_pieces(pieces: "Sequence[RealComponent] | None") -> dict[str, Any]:
+    """Connected real pieces, each with its certificate, under their name; nothing where they were not asked for."""
+    if pieces is None:
+        return {}
+    rows = [{"point": p.point, "euler_characteristic": p.euler_characteristic} for p in pieces]
+    return {
+        "real_components": [
+            {**row, "certificate": json.loads(p.certificate)} for row, p in zip(rows, pieces, strict=True)
+        ]
+    }
+
+
+def show_real_pieces(pieces: "Sequence[RealComponent]") -> None:
+    """A point on each connected real piece, as a table."""
+    rows = [[", ".join(f"{v:.6g}" for v in p.point), str(p.euler_characteristic)] for p in pieces]
+    table(f"{len(rows)} connected real pieces", ("a point on it", "Euler characteristic"), rows)
 
 
 def show_sweep(rows: "Sequence[Swept]", as_json: bool) -> None:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import theory.__main__ as cli
@@ -61,6 +62,23 @@ def test_zero_set_gives_dimension_degree_and_components(capsys, write):
     [component] = found["components"]
     assert (component["dimension"], component["degree"], component["multiplicity"]) == (1, 2, 1)
     assert len(component["points"]) == 2
+
+
+def test_zero_set_counts_real_pieces_on_request(capsys, write, tmp_path):
+    path = write("1\nx*y - 1;\n")
+    found = as_json(capsys, "zero-set", path, "--real")["real_components"]
+    assert sorted(np.sign(piece["point"][0]) for piece in found) == [-1, 1]
+    assert [piece["euler_characteristic"] for piece in found] == [1, 1]
+    certificate = tmp_path / "certificate.json"
+    certificate.write_text(json.dumps(found[0]["certificate"]))
+    assert "real" in as_json(capsys, "check-certificate", str(certificate))["proved"]
+    code, out, err = run(capsys, "zero-set", path, "--real")
+    assert (code, err) == (0, "")
+    assert "2 connected real pieces" in out
+    assert "real_components" not in as_json(capsys, "zero-set", path)
+    code, _, err = run(capsys, "zero-set", write("1\nx*y;\n"), "--real")
+    assert code == 2
+    assert "singular" in err
 
 
 def test_degeneracy_at_a_point(capsys, write):
