@@ -183,14 +183,19 @@ def _isolating(exponents: list[np.ndarray], n: int) -> Iterator[tuple[list[int],
 
 
 def _matched(supports: list[np.ndarray], zero: list[int]) -> bool:
-    """Whether the derivatives of equations that vanish with x_J by x_J are, for generic coefficients, independent."""
-    pattern = np.zeros((len(zero), len(zero)))
-    for row, points in zip(pattern, supports, strict=True):
-        linear = points[:, zero][points[:, zero].sum(axis=1) == 1]
-        row[linear.any(axis=0)] = 1
-    if not zero:
-        return True
-    from scipy.sparse import csr_array  # a quarter of a second that most systems need not wait for
-    from scipy.sparse.csgraph import structural_rank
+    """Whether the derivatives of equations that vanish with x_J by x_J are, for generic coefficients, independent: each
+    can be given an unknown of J of its own in which it has a linear monomial. Source: H. Kuhn (1955), augmenting paths.
+    """
+    linear = [p[:, zero][p[:, zero].sum(axis=1) == 1].any(axis=0) for p in supports]
+    candidates = [set(np.flatnonzero(row).tolist()) for row in linear]
+    owner: dict[int, int] = {}
 
-    return bool(structural_rank(csr_array(pattern)) == len(zero))
+    def find(equation: int, tried: set[int]) -> bool:
+        for unknown in candidates[equation] - tried:
+            tried.add(unknown)
+            if unknown not in owner or find(owner[unknown], tried):
+                owner[unknown] = equation
+                return True
+        return False
+
+    return all(find(equation, set()) for equation in range(len(supports)))
