@@ -48,6 +48,7 @@ EXPERIMENTS = {
     "wide-minimum": "visits to two wells, one wider by 2, in 1 to 5 dimensions",
     "degenerate-valley": "visits to a degenerate valley and to an isolated minimum of the same depth: GDL, SGD, SGDL",
     "sgd-convergence": "decreasing rates and decreasing noise on convex, pseudo-convex and double-well functions",
+    "random-hessian": "random matrices to size 1,000: shares of minima, of negative eigenvalues, index against error",
     "index-and-error": "index against error at all critical points of a small network, and at those a search finds",
     "spurious-minima": "the tables of Safran and Shamir: how often descent ends in a spurious minimum, by k and n",
     "xor-jellyfish": "how often nets of 2 to 7 units learn XOR, with ReLU or sigmoid, Adam or descent",
@@ -60,6 +61,7 @@ EXPERIMENTS = {
     "saddle-escape": "steps that perturbed descent takes out of a saddle, by dimension; plain descent stays",
     "overspecified": "nets of 1 to 8 times the units of the one that made the data: how many fit them, how soon",
     "similar-minima": "mean and spread of the losses of many nets by width, and the Hessians where they end",
+    "kernel-capacity": "kernel expansions on random labels: what they miss, what they get right on new images",
 }
 PRESETS = ("smoke", "cpu", "paper")
 DATA_SETS = ("cifar10", "mnist", "digits", "images")

@@ -121,8 +121,8 @@ def draw(result: Result) -> dict[str, Any]:
     widths = [e.width for e in ends]
     figure, (left, middle, right) = plotting.panels(3, width=3.2)
     jitter = np.random.default_rng(0).uniform(0.94, 1.06, size=len(ends[0].test))
-    plotting.points({str(e.width): (e.width * jitter, e.test) for e in ends}, x="hidden units", y="test loss", log="xy",
-                    axes=left)  # fmt: skip
+    own = {str(e.width): (e.width * jitter, e.test) for e in ends}
+    plotting.points(own, x="hidden units", y="test loss", log="x", axes=left)
     left.legend().set_visible(False)
     spreads = {
         "mean": (widths, [e.test.mean() for e in ends]),
@@ -131,9 +131,9 @@ def draw(result: Result) -> dict[str, Any]:
     plotting.lines(spreads, x="hidden units", y="test loss", log="xy", axes=middle)
     for axes in (left, middle):
         axes.set_xticks(widths, [str(width) for width in widths])
-        axes.minorticks_off()
+        axes.xaxis.minorticks_off()
     clouds = {f"{e.width} units": (e.train, e.test) for e in ends}
-    plotting.points(clouds, x="training loss", y="test loss", log="xy", axes=right)
+    plotting.points(clouds, x="training loss", y="test loss", axes=right)
     return {"losses": figure}
 
 
