@@ -4,6 +4,7 @@ The images are random bytes of CIFAR-10's shape: speed does not depend on what t
 interleaved rounds; CPU seconds beside them tell how busy the machine was with other things.
 """
 
+import json
 import math
 import statistics
 import subprocess
@@ -19,6 +20,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from empirical import epochs, stacked, train
+from empirical.allocator import keep_freed_memory
 from empirical.data import Data
 from empirical.full_batch import full_gradient
 from empirical.histories import TrainConfig
@@ -66,31 +68,51 @@ class _Pictures(Dataset):
 
 
 def rates(n: int, rounds: int, device: str, nets: int = 8) -> list[Rate]:
-    """Each way to train, on n images an epoch, the median of as many rounds; nets: how many several are."""
-    generator = torch.Generator().manual_seed(0)
-    pictures = torch.randint(0, 256, (n, 32, 32, 3), dtype=torch.uint8, generator=generator)
-    labels = torch.randint(0, 10, (n,), generator=generator)
-    inputs = (pictures.permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.25
+    """Each way to train, on n images an epoch, the median of as many rounds; nets: how many several are.
+
+    The plain loops run in a process of their own, in which memory is managed as it is by default.
+    """
+    code = f"from benchmarks.training import plain_rates; plain_rates({n}, {rounds}, {device!r})"
+    plain = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    keep_freed_memory()
+    _, labels, inputs = _random_pictures(n)
     data = Data("random", inputs, labels, inputs[:0], labels[:0], 10, identity="random")
     jobs = [(PlainCNN(seed=k), TrainConfig(epochs=2, every=2, seed=k)) for k in range(nets)]
     ways: dict[str, tuple[int, Callable[[], object]]] = {
-        LOADER: (n, lambda: _plain_loop(_Pictures(pictures.numpy(), labels), device)),
-        TENSORS: (n, lambda: _plain_loop(TensorDataset(inputs, labels), device)),
         OURS: (n, lambda: _one_epoch(data, device)),
-        IN_TURN: (
-            2 * nets * n,
-            lambda: [train.train(_copy(model), data, config, device=device) for model, config in jobs],
-        ),
+        IN_TURN: (2 * nets * n, lambda: [train.train(_copy(net), data, config, device=device) for net, config in jobs]),
         AT_ONCE: (2 * nets * n, lambda: train.train_each(jobs, data, device=device)),
         STACKED: (2 * nets * n, lambda: _stack(jobs, data, device)),
     }
+    return [Rate(*row) for row in json.loads(plain.stdout)] + _rates(ways, rounds, device)
+
+
+def plain_rates(n: int, rounds: int, device: str) -> None:
+    """Print the rates of the plain loops as JSON."""
+    pictures, labels, inputs = _random_pictures(n)
+    ways: dict[str, tuple[int, Callable[[], object]]] = {
+        LOADER: (n, lambda: _plain_loop(_Pictures(pictures.numpy(), labels), device)),
+        TENSORS: (n, lambda: _plain_loop(TensorDataset(inputs, labels), device)),
+    }
+    print(json.dumps([[rate.way, rate.wall, rate.cpu] for rate in _rates(ways, rounds, device)]))
+
+
+def _rates(ways: dict[str, tuple[int, Callable[[], object]]], rounds: int, device: str) -> list[Rate]:
     found: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
     for round_ in range(rounds + 1):
         for way, (images, run) in ways.items():
-            timed = _timed(run, device)
+            wall, cpu = _timed(run, device)
             if round_:  # the first one warms up caches and worker processes
-                found[way].append((images / timed[0], 1e6 * timed[1] / images))
+                found[way].append((images / wall, 1e6 * cpu / images))
     return [Rate(way, *(statistics.median(values) for values in zip(*found[way], strict=True))) for way in ways]
+
+
+def _random_pictures(n: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Pictures (n, 32, 32, 3) of bytes, labels, and the pictures as a net takes them."""
+    generator = torch.Generator().manual_seed(0)
+    pictures = torch.randint(0, 256, (n, 32, 32, 3), dtype=torch.uint8, generator=generator)
+    labels = torch.randint(0, 10, (n,), generator=generator)
+    return pictures, labels, (pictures.permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.25
 
 
 def descents(images: tuple[int, ...], pieces: tuple[int | None, ...], device: str) -> list[Descent]:
@@ -108,6 +130,7 @@ def descents(images: tuple[int, ...], pieces: tuple[int | None, ...], device: st
 def one_descent(n: int, piece: int | None, device: str) -> None:
     """Print the CPU seconds of a step on n random images, and by how many MB it raised the peak of memory."""
     torch.set_num_threads(1)
+    keep_freed_memory()
     model = PlainCNN().to(device, memory_format=torch.channels_last)
     inputs = torch.randn(n, 3, 32, 32).to(device, memory_format=torch.channels_last)
     labels = torch.zeros(n, dtype=torch.long, device=device)
@@ -142,7 +165,7 @@ def _memory(gpu: bool, start: bool = False) -> float:
 
 
 def _plain_loop(pictures: Dataset, device: str) -> None:
-    """What tutorials write."""
+    """What tutorials write, with the memory allocator as it is by default."""
     model = PlainCNN().to(device).train()
     optimizer, loss_of = torch.optim.SGD(model.parameters(), lr=0.01), nn.CrossEntropyLoss()
     for inputs, labels in DataLoader(pictures, batch_size=100, shuffle=True):

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from empirical.allocator import keep_freed_memory
+
 
 @torch.inference_mode()
 def evaluate(
@@ -68,6 +70,7 @@ def placed(inputs: torch.Tensor, model: nn.Module, device: str) -> torch.Tensor:
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Within it torch computes with one thread: sums then have one order, whatever the machine."""
+    keep_freed_memory()
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -13,6 +13,7 @@ from torch import nn
 
 from empirical import checkpoints as files
 from empirical import epochs, stacked
+from empirical.allocator import keep_freed_memory
 from empirical.data import Data
 from empirical.evaluation import evaluate, one_thread, reestimate_batchnorm
 from empirical.histories import Epoch, History, TrainConfig
@@ -47,6 +48,7 @@ def train(
 
     Raises CheckpointError if the file is damaged, is of another training (it says what differs) or cannot be written.
     """
+    keep_freed_memory()
     state, run = None, {}
     if checkpoint is not None:
         run = files.identity(asdict(config), data.fingerprint(), model)

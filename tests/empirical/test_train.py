@@ -186,3 +186,17 @@ def test_the_rules_take_the_steps_of_torch(fields, peer, digits):
         nn.functional.cross_entropy(theirs(data.train_inputs), data.train_labels).backward()
         optimizer.step()
     np.testing.assert_allclose(weight_vector(ours), weight_vector(theirs), rtol=1e-12)
+
+
+def test_freed_memory_is_kept_where_the_c_library_can_and_elsewhere_nothing_happens(monkeypatch):
+    import platform
+
+    from empirical import allocator
+
+    function = allocator.keep_freed_memory.__wrapped__  # without its cache
+    assert function() is (platform.libc_ver()[0] == "glibc")
+    monkeypatch.setattr(allocator.sys, "platform", "darwin")
+    assert function() is False
+    monkeypatch.setattr(allocator.sys, "platform", "linux")
+    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda _: object())  # a C library without mallopt
+    assert function() is False
