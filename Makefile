@@ -19,7 +19,7 @@ format: .venv/installed-test
 	@$(PY) -m ruff format . && $(PY) -m ruff check --fix .
 
 benchmark: .venv/installed-test
-	@$(PY) -m benchmarks
+	@$(PY) -m benchmarks && $(PY) -m benchmarks families
 
 torture: .venv/installed-test
 	@$(PY) -m benchmarks torture

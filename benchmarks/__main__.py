@@ -106,6 +106,34 @@ def family(systems: str | None, sets: int, json_file: str | None) -> None:
 
 
 @cli.command()
+@click.option("--systems", help="Names of parameterised systems, separated by semicolons; all by default.")
+@click.option("--paths", default=20_000, show_default=True, type=click.IntRange(min=1), help="At least so many each.")
+@to_json
+def families(systems: str | None, paths: int, json_file: str | None) -> None:
+    """Parameterised systems of 100 to 700 roots in 9 to 12 unknowns: paths a second to new parameters."""
+    from benchmarks import ours, report
+    from benchmarks.families import FAMILIES, measure
+
+    names = systems.split(";") if systems else list(FAMILIES)
+    if unknown := [name for name in names if name not in FAMILIES]:
+        text = f"none is called {'; '.join(unknown)}; there are {'; '.join(FAMILIES)}"
+        raise click.BadParameter(text, param_hint="--systems")
+    ours.warm_up()
+    found = [measure(name, paths) for name in names]
+    columns = ("system", "n", "roots", "of", "loops", "found in s", "paths/s", "paths a CPU s", "µs", "lost", "doubled")
+    rows = [
+        (
+            *(f.name, f.unknowns, f.roots, f.known, f.loops, f.found_wall),
+            *(round(1 / f.wall), round(1 / f.cpu), f.cpu * 1e6, f.lost, f.doubled),
+        )
+        for f in found
+    ]
+    report.show(report.plain_table("Parameter homotopies, all processors (paths/s by wall time)", columns, rows))
+    if json_file:
+        report.write(json_file, "families", {"families": found})
+
+
+@cli.command()
 @to_json
 def startup(json_file: str | None) -> None:
     """Wall time of `theory solve` on cyclic-5 in a new process, the compiled tracker in its cache."""

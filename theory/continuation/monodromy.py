@@ -87,8 +87,8 @@ def search(
             way = [space.generic(rng) for _ in range(2)]
             arrived, _ = carry(space.tape, points, np.array([parameters, *way, parameters]))
             tracked += 3 * len(points)
-            merged = _merged(points, arrived)
-            quiet, points = (quiet + 1 if len(merged) == len(points) else 0), merged
+            together = merged(points, arrived)
+            quiet, points = (quiet + 1 if len(together) == len(points) else 0), together
             if progress is not None:
                 progress(min(quiet, QUIET_LOOPS), QUIET_LOOPS, f"{len(points)} zeros after {loop} loops")
             if quiet >= QUIET_LOOPS:
@@ -126,7 +126,7 @@ def carry(tape: Tape, points: np.ndarray, stations: np.ndarray) -> tuple[np.ndar
     return points, kept
 
 
-def _merged(points: np.ndarray, others: np.ndarray) -> np.ndarray:
+def merged(points: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Projective points and those of the others that are not among them."""
     affine, news = points[:, :-1] / points[:, -1:], others[:, :-1] / others[:, -1:]
     known = np.zeros(len(others), bool)
