@@ -9,11 +9,12 @@ from safetensors.torch import load_file
 
 import empirical as em
 import theory as th
-from empirical import measure, records
+from empirical import measure, records, zero_error
 from empirical.data import load_data
 from empirical.experiments import EXPERIMENTS, PRESETS, _module, polynomial_net, zero_set_dimension
 from empirical.models import SmallNet
 from empirical.records import RecordError
+from empirical.zero_error import ZeroError
 from theory.rank import numerical_rank
 
 
@@ -85,8 +86,9 @@ def test_ends_that_no_case_speaks_of_are_counted_and_the_nets_are_kept(tmp_path)
     run = em.run("zero-set-dimension", out=tmp_path)
     kept = load_file(run.path / "checkpoints" / "cubic-2-8-1-N4-relu.safetensors")
     assert kept["start-1.layers.0.weight"].shape == (8, 2)
-    assert len(list((run.path / "checkpoints").iterdir())) == len(run.table.groupby(["name", "activation"]))
-    relu = run.table[run.table["activation"] == "relu"].groupby("name")["zero_error"].any()
+    small = run.table[run.table["forced"] == 0]  # without the CNN
+    assert len(list((run.path / "checkpoints").iterdir())) == len(small.groupby(["name", "activation"]))
+    relu = small[small["activation"] == "relu"].groupby("name")["zero_error"].any()
     assert f"{(~relu).sum()} of {len(relu)} ReLU nets came to zero error from no start" in run.claim.note
 
 
@@ -102,13 +104,32 @@ def test_unclear_ranks_are_counted_and_negative_nullities_are_no_control():
     assert any("1 of unclear rank" in name for name in claim.predicted)
 
 
+def test_ends_of_the_cnn_decide_only_where_their_rank_is_clear():
+    def verdicts(**changes):
+        end = replace(ZeroError(100, 20, 1e-12, 20, 1e9, True, 0.1, 10, 1e-15), **changes)
+        return [case.agrees for case in zero_error.cases([("CNN, relu, N=2", 0, end)])]
+
+    assert verdicts() == [True]
+    assert verdicts(rank=19) == [False]
+    for unclear in ({"residual": 1e-6}, {"conditioning": 1e-7}, {"reliable": False}, {"bent": 1e-3}):
+        assert verdicts(rank=19, **unclear) == [None]
+
+
+def test_the_cnn_on_images_has_the_nullity_of_its_equations_and_equal_images_have_another():
+    found, twins = zero_error.on_images(load_data("digits", subset=(20, 5)), (3,), 1, 0)
+    assert [end.nullity for _, _, end in found] == [65_354 - 30, 65_354 - 30]
+    assert {end.forced for _, _, end in found} == {2 * (32 + 64 + 64 + 128)}
+    assert twins.rank == 20
+    assert zero_error.on_images(None, (3,), 1, 0) == ([], None)
+
+
 def test_numbers_depend_on_the_seed_alone(monkeypatch):
     monkeypatch.setattr(zero_set_dimension, "INSTANCES", zero_set_dimension.INSTANCES[:1])
     config = zero_set_dimension.Config(starts=1, descent=20, polish=20, sweep=(4,))
     first, second, other = (
         zero_set_dimension.compute(config, None, seed=seed, device="cpu").table for seed in (0, 0, 1)
     )
-    assert first == second
+    assert repr(first) == repr(second)  # NaN is not equal to itself
     assert [row["residual"] for row in first] != [row["residual"] for row in other]
 
 
