@@ -136,7 +136,7 @@ def _gradients(
     model: nn.Module, sets: Sets, chosen: torch.Tensor, config: TrainConfig
 ) -> dict[str, torch.Tensor] | None:
     """The gradient of the mean loss over these examples by name of the weight, None where the loss is not finite."""
-    if config.piece is not None:
+    if config.piece is not None and config.piece < len(sets.train_inputs):
         loss, gradients = full_gradient(model, sets.train_inputs, sets.train_labels, config.loss, config.piece)
         return gradients if loss.isfinite() else None
     model.train()
