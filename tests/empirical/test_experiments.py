@@ -11,7 +11,16 @@ import empirical as em
 import theory as th
 from empirical import measure, records, zero_error
 from empirical.data import load_data
-from empirical.experiments import EXPERIMENTS, PRESETS, _module, polynomial_net, zero_set_dimension
+from empirical.experiments import (
+    EXPERIMENTS,
+    PRESETS,
+    _data,
+    _described,
+    _module,
+    flatness_radius,
+    polynomial_net,
+    zero_set_dimension,
+)
 from empirical.models import SmallNet
 from empirical.records import RecordError
 from empirical.zero_error import ZeroError
@@ -65,6 +74,20 @@ def test_a_bad_request_is_said_in_one_line_and_finishes_nothing(changes, error, 
         em.run(**({"id": "polynomial-net", "out": tmp_path} | changes))
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_an_experiment_on_several_data_sets_gets_each_of_them_and_says_so():
+    config = replace(flatness_radius.PRESETS["smoke"], data="digits+images", subset=(50, 10))
+    used = _data(config, None, 0)
+    assert [one.name for one in used] == ["digits", "images"]
+    described = _described(used)
+    assert described["name"] == "digits+images"
+    assert described["images"]["train"] == 50
+    assert "--data" not in records.describe("id", "smoke", 0, "cpu", config, described)["command"]
+    (only,) = _data(config, "digits", 0)
+    assert only.name == "digits"
+    with pytest.raises(ValueError, match="needs mnist and cifar10"):
+        em.run("flatness-radius", preset="cpu")
 
 
 def test_a_run_that_fails_leaves_nothing_and_wrong_data_leave_an_older_run_alone(tmp_path, monkeypatch):
