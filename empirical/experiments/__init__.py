@@ -60,6 +60,8 @@ EXPERIMENTS = {
     "smooth-descent": "steps until the gradient of a network is small, against the bound with its measured beta",
     "saddle-escape": "steps that perturbed descent takes out of a saddle, by dimension; plain descent stays",
     "overspecified": "nets of 1 to 8 times the units of the one that made the data: how many fit them, how soon",
+    "memorizer": "2n + d weights that meet any labels of n images, exactly and rounded; descent with as many",
+    "vacuous-capacity": "capacity bounds of trained nets beside the gaps measured; nets on random signs",
     "similar-minima": "mean and spread of the losses of many nets by width, and the Hessians where they end",
     "kernel-capacity": "kernel expansions on random labels: what they miss, what they get right on new images",
 }
