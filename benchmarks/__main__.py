@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: the table of ratios; further commands: family, startup, torture."""
+"""`python -m benchmarks`: the tables of ratios; further commands: family, families, startup, torture."""
 
 import math
 import sys
@@ -29,17 +29,20 @@ def _cases(names: str | None) -> list["Case"]:
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.pass_context
 def cli(context: click.Context) -> None:
-    """How fast and how trustworthy the path tracker is. Without a command: tracker."""
+    """How fast and how trustworthy the path tracker is. Without a command: tracker, zero-sets, langevin."""
     if context.invoked_subcommand is None:
         context.invoke(tracker)
+        context.invoke(zero_sets)
+        context.invoke(langevin)
 
 
 @cli.command()
 @click.option("--systems", help="Names of systems, separated by commas; by default those the comparison is about.")
 @click.option("--peers", default="phcpy,phc,m2", show_default=True, help='Programs to compare with; "" for none.')
 @click.option("--seconds", default=120.0, show_default=True, help="CPU seconds a peer may spend on one system.")
+@click.option("--compile-time/--no-compile-time", default=True, help="Measure what compiling takes, a minute.")
 @to_json
-def tracker(systems: str | None, peers: str, seconds: float, json_file: str | None) -> None:
+def tracker(systems: str | None, peers: str, seconds: float, compile_time: bool, json_file: str | None) -> None:
     """CPU time against phcpy, phc -b and Macaulay2 on one processor, then the gain by a second one."""
     from benchmarks import ours, report
     from benchmarks.peers import PEERS
@@ -55,9 +58,11 @@ def tracker(systems: str | None, peers: str, seconds: float, json_file: str | No
     large = [name for name in SECOND_PROCESSOR if name in {case.name for case in chosen}]
     second = [ours.second_processor(name) for name in large]
     found = [*report.targets(rows), *(report.Target(f"two threads, {s.system}", 1.8, s.ratio) for s in second)]
-    report.show(report.tracker_table(rows), report.target_table(found), *report.remarks(rows))
+    compiling = ours.compile_time() if compile_time else None
+    report.show(report.tracker_table(rows), report.target_table(found), *report.remarks(rows, compiling))
     if json_file:
-        report.write(json_file, "tracker", {"rows": rows, "targets": found, "second_processor": second})
+        numbers = {"rows": rows, "targets": found, "second_processor": second, "compile_time": compiling}
+        report.write(json_file, "tracker", numbers)
 
 
 def _row(case: "Case", peers: list[str], seconds: float) -> "Row":
@@ -76,6 +81,30 @@ def _row(case: "Case", peers: list[str], seconds: float) -> "Row":
             missing[name] = str(error)
     system = case.system
     return report.Row(case.name, system.n_unknowns, case.roots, ours.speed(system), timings, missing)
+
+
+@cli.command("zero-sets")
+@click.option("--systems", help=_NAMES)
+@click.option("--peers", default="phcpy,m2", show_default=True, help='Programs to compare with; "" for none.')
+@click.option("--seconds", default=120.0, show_default=True, help="CPU seconds a peer may spend on one system.")
+@to_json
+def zero_sets(systems: str | None, peers: str, seconds: float, json_file: str | None) -> None:
+    """Irreducible decompositions against phcpy's cascade and Macaulay2's, on one processor."""
+    from benchmarks import ours, report
+    from benchmarks.zero_sets import PEERS, cases, compare, table
+
+    known = {case.name: case for case in cases()}
+    names = systems.split(",") if systems else list(known)
+    wanted = [name for name in peers.split(",") if name]
+    for kind, given, listed in (("system", names, known), ("peer", wanted, PEERS)):
+        if unknown := [name for name in given if name not in listed]:
+            raise click.UsageError(f"no {kind} is called {', '.join(unknown)}; there are {', '.join(listed)}")
+    ours.warm_up()
+    with ours.one_processor():
+        rows = [compare(known[name], wanted, seconds) for name in names]
+    report.show(table(rows), *{reason for row in rows for reason in row.missing.values()})
+    if json_file:
+        report.write(json_file, "zero-sets", {"rows": rows})
 
 
 @cli.command()
@@ -103,6 +132,78 @@ def family(systems: str | None, sets: int, json_file: str | None) -> None:
     report.show(report.plain_table("Families (wall time)", columns, rows), report.target_table(wanted))
     if json_file:
         report.write(json_file, "family", {"families": found, "targets": wanted})
+
+
+@cli.command()
+@click.option("--images", default=5000, show_default=True, type=click.IntRange(min=200), help="Images an epoch.")
+@click.option("--rounds", default=3, show_default=True, type=click.IntRange(min=1), help="The median counts.")
+@click.option("--device", default="cpu", show_default=True)
+@click.option("--descent", default="1000,4000", show_default=True, help='Images of a step of batch descent; "": none.')
+@to_json
+def training(images: int, rounds: int, device: str, descent: str, json_file: str | None) -> None:
+    """Images a second of the plain CNN: one trajectory, eight at once; what batch descent in pieces costs."""
+    from benchmarks import report, training
+
+    sizes = [part.strip() for part in descent.split(",") if part.strip()]
+    if wrong := [size for size in sizes if not size.isdecimal() or int(size) < 4]:
+        raise click.BadParameter(f"numbers of images, at least 4 each, got {wrong[0]!r}", param_hint="--descent")
+    found = training.rates(images, rounds, device)
+    speed = {rate.way: rate.wall for rate in found}
+    rows = [(r.way, r.wall, r.cpu, r.wall / speed[training.LOADER], r.wall / speed[training.IN_TURN]) for r in found]
+    steps = training.descents(tuple(map(int, sizes)), (None, 500, 100), device)
+    on_gpu = device.startswith("cuda")
+    wanted = [report.Target("one trajectory / plain loop", 1.8, speed[training.OURS] / speed[training.LOADER])]
+    if on_gpu:
+        wanted.append(
+            report.Target("eight as one / eight in turn", 5, speed[training.STACKED] / speed[training.IN_TURN])
+        )
+    columns = ("way", "images/s", "CPU µs an image", "over plain loop", "over several in turn")
+    report.show(
+        report.plain_table(f"Training on {device}, eight nets are several", columns, rows),
+        report.plain_table(
+            "A step of batch descent",
+            ("images", "piece", "s", "MB"),
+            [(s.images, s.piece or "all", s.seconds, s.memory) for s in steps],
+        ),
+        report.target_table(wanted),
+    )
+    if json_file:
+        report.write(json_file, "training", {"rates": found, "descents": steps, "targets": wanted})
+
+
+@cli.command()
+@click.option("--steps", default=400, show_default=True, type=click.IntRange(min=10), help="Of 10,000 chains.")
+@click.option("--rounds", default=5, show_default=True, type=click.IntRange(min=1), help="The median counts.")
+@to_json
+def langevin(steps: int, rounds: int, json_file: str | None) -> None:
+    """Langevin chain-steps against a numpy loop over steps, and against blackjax where it is installed."""
+    from benchmarks import report
+    from benchmarks.langevin import rates
+
+    found = rates(steps, rounds)
+    columns = ("potential", "kernel", "ns CPU", "normals %", "numpy, ns CPU", "ratio", "ratio, wall", "blackjax, ratio")
+    rows = [
+        (
+            r.potential,
+            "adjusted" if r.adjusted else "plain",
+            r.ours,
+            100 * r.normals,
+            r.numpy,
+            r.numpy / r.ours if r.numpy else None,
+            r.numpy_wall / r.ours_wall if r.numpy_wall else None,
+            r.blackjax / r.ours if r.blackjax else None,
+        )
+        for r in found
+    ]
+    ratios = [r.numpy_wall / r.ours_wall for r in found if r.numpy_wall]
+    alone = [r.numpy / r.ours for r in found if r.numpy]
+    wanted = [
+        report.Target("least wall time of a numpy loop / ours, all processors", 3, min(ratios), len(ratios)),
+        report.Target("least CPU time of a numpy loop / ours, one processor", 1.5, min(alone), len(alone)),
+    ]
+    report.show(report.plain_table("A Langevin step of one chain", columns, rows), report.target_table(wanted))
+    if json_file:
+        report.write(json_file, "langevin", {"rates": found, "targets": wanted})
 
 
 @cli.command()

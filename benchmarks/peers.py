@@ -49,7 +49,7 @@ def decimal_equations(system: PolynomialSystem, imaginary: str) -> list[str]:
     return texts
 
 
-def _run(command: list[str], seconds: float, text: str = "", cwd: str | None = None) -> str:
+def run(command: list[str], seconds: float, text: str = "", cwd: str | None = None) -> str:
     """Standard output of a command that may use so many CPU seconds."""
     name, limit = Path(command[0]).name, max(1, round(seconds))
 
@@ -78,7 +78,7 @@ def _run(command: list[str], seconds: float, text: str = "", cwd: str | None = N
     return done.stdout
 
 
-def _program(name: str, package: str) -> str:
+def program(name: str, package: str) -> str:
     path = shutil.which(name)
     if path is None:
         raise PeerError(f"{name} is not installed (Debian and Ubuntu: {package})")
@@ -94,7 +94,7 @@ def phcpy_paths(system: PolynomialSystem, seconds: float) -> Timing:
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
         request = json.dumps({"polynomials": polynomials, "seconds": seconds})
-        _run([python, str(_WORKER), str(result)], 3 * seconds + 60, request)
+        run([python, str(_WORKER), str(result)], 3 * seconds + 60, request)
         if not result.exists():
             raise PeerError("phcpy's process ended without an answer")
         answer = json.loads(result.read_text(encoding="utf-8"))
@@ -108,13 +108,13 @@ def phcpy_paths(system: PolynomialSystem, seconds: float) -> Timing:
 
 def phc_blackbox(system: PolynomialSystem, seconds: float) -> Timing:
     """`phc -b`: user CPU seconds of its process (its start takes about 0.005 of them), and the solutions it lists."""
-    program = _program("phc", "phcpack")
+    phc = program("phc", "phcpack")
     equations = decimal_equations(system, "i")
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "in"
         source.write_text(f"{len(equations)}\n" + "".join(f"{e};\n" for e in equations), encoding="utf-8")
         before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-        _run([program, "-b", "in", "out"], seconds, cwd=folder)
+        run([phc, "-b", "in", "out"], seconds, cwd=folder)
         used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
         listed = re.search(r"THE SOLUTIONS\s*:\s*(\d+)", source.read_text(encoding="utf-8", errors="replace"))
     count = int(listed.group(1)) if listed else 0
@@ -123,7 +123,7 @@ def phc_blackbox(system: PolynomialSystem, seconds: float) -> Timing:
 
 def macaulay2(system: PolynomialSystem, seconds: float) -> Timing:
     """solveSystem of NumericalAlgebraicGeometry: cpuTime around the call, and the solutions it calls regular."""
-    program = _program("M2", "macaulay2")
+    m2 = program("M2", "macaulay2")
     names = ", ".join(f"x{k}" for k in range(1, system.n_unknowns + 1))
     script = (
         f'needsPackage "NumericalAlgebraicGeometry";\nR = CC[{names}];\n'
@@ -133,7 +133,7 @@ def macaulay2(system: PolynomialSystem, seconds: float) -> Timing:
     )
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "run.m2").write_text(script, encoding="utf-8")
-        output = _run([program, "--script", "run.m2"], seconds + 10, cwd=folder)
+        output = run([m2, "--script", "run.m2"], seconds + 10, cwd=folder)
     timed = re.search(r"timed (\S+) (\d+)", output)
     if timed is None:
         raise PeerError("Macaulay2 gave no answer")

@@ -1,13 +1,16 @@
 """Numerical irreducible decompositions with answers from the literature."""
 
 from dataclasses import replace
+from fractions import Fraction
 from itertools import combinations, pairwise
+from math import comb, prod
 
 import numpy as np
 import pytest
 import sympy as sp
 
 import theory as th
+from tests import known_systems
 from theory.systems import PolynomialSystem
 from theory.witness_sets import irreducible_components
 from theory.zero_sets import TooManyPathsError, relative_residual, zero_set
@@ -29,6 +32,25 @@ def adjacent_minors(columns):
     top, bottom = sp.symbols(f"a:{columns}"), sp.symbols(f"b:{columns}")
     pairs = pairwise(zip(top, bottom, strict=True))
     return PolynomialSystem([a * d - b * c for (a, b), (c, d) in pairs], top + bottom)
+
+
+def adjacent_pieces(columns):
+    """Where some inner columns vanish, no two of them neighbours, each stretch of L columns between has rank 1: its
+    degree is L, and every piece has dimension n + 1. Source: P. Diaconis, D. Eisenbud, B. Sturmfels (1998)."""
+    pieces = []
+    for count in range(columns):
+        for zero in combinations(range(1, columns - 1), count):
+            ends = [-1, *zero, columns]
+            stretches = [b - a - 1 for a, b in pairwise(ends)]
+            if all(stretches):
+                pieces.append((columns + 1, prod(stretches), 1))
+    return pieces
+
+
+def rank_degree(rows, columns, rank):
+    """Of the matrices of rank <= r. Source: J. Harris, L. Tu, Topology 23 (1984); Giambelli."""
+    ratios = [Fraction(comb(columns + i, rank), comb(rank + i, rank)) for i in range(rows - rank)]
+    return int(prod(ratios))
 
 
 def linear_network():
@@ -144,6 +166,45 @@ def test_inconsistent_equations_have_an_empty_set_and_it_says_why(equations):
     assert "without a common zero" in found.reason
     with pytest.raises(ValueError, match="empty"):
         found.sample(3)
+
+
+@pytest.mark.parametrize("columns", [3, 4, 5])
+def test_adjacent_minors_fall_into_the_known_pieces(columns):
+    found = zero_set(adjacent_minors(columns), seed=0)
+    assert sorted((c.dimension, c.degree, c.multiplicity) for c in found.components) == sorted(adjacent_pieces(columns))
+
+
+@pytest.mark.parametrize(("rows", "columns", "rank"), [(2, 3, 1), (2, 4, 1), (3, 3, 2), (3, 4, 2)])
+def test_matrices_of_bounded_rank_have_the_known_dimension_and_degree(rows, columns, rank):
+    found = zero_set(minors(rows, columns, rank + 1), seed=0)
+    dimension = rank * (rows + columns - rank)
+    assert [(c.dimension, c.degree) for c in found.components] == [(dimension, rank_degree(rows, columns, rank))]
+
+
+@pytest.mark.parametrize(("n", "paths"), [(8, 109_600), (9, 986_409)])
+def test_large_cyclic_systems_say_how_many_paths_they_need(n, paths):
+    system = PolynomialSystem.from_polynomials(known_systems.cyclic(n), known_systems.names(n))
+    with pytest.raises(TooManyPathsError, match=f"needs {paths} paths"):
+        zero_set(system)
+
+
+def test_a_network_of_many_weights_is_decomposed_as_long_as_its_paths_are_few():
+    """12 weights, 4 points: W^T diag(v) W = M for the symmetric M of a linear space, 2 of 6 dimensions."""
+    network = th.PolynomialNetwork((3, 3, 1), th.monomial(2), bias=False)
+    found = zero_set(network.interpolation_system([[1, 2, 0], [0, 1, -1], [3, 0, 1], [1, 1, 2]], [1, -2, 3, 1]), seed=0)
+    (piece,) = found.components
+    assert (piece.dimension, piece.multiplicity, piece.is_split) == (12 - 4, 1, True)
+    assert piece.degree <= 3**4
+    w = piece.sample(1, seed=1)[0]
+    swapped = np.concatenate([w[3:6], w[:3], w[6:9], w[[10, 9, 11]]])
+    assert piece.contains(swapped)  # the first two units exchanged
+
+
+def test_two_points_that_no_network_of_even_units_tells_apart_are_refuted():
+    """x and -x with different targets."""
+    network = th.PolynomialNetwork((3, 3, 1), th.monomial(2), bias=False)
+    found = zero_set(network.interpolation_system([[3, 2, 5], [1, 0, 1], [-3, -2, -5]], [1, 2, 3]), seed=0)
+    assert (found.dimension, "without a common zero" in found.reason) == (-1, True)
 
 
 def test_the_same_seed_gives_the_same_points():
