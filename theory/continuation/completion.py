@@ -36,8 +36,15 @@ def checked(system: PolynomialSystem, found: SolutionSet, seed: int) -> Solution
         if residual < _INCOMPLETE:
             return found
         if np.isfinite(residual):
-            return _completed(space, goal, points, reduced, found, residual, rng)
-    note = f"the trace test is undecided, paths got lost near ill-conditioned zeros: {_ADVICE} to be sure of the count"
+            whole = _completed(space, goal, points, reduced, found, rng)
+            if whole is not None:
+                return whole
+            note = f"the count is below the certified trace (residual {residual:.1e}): zeros are missing, {_ADVICE}"
+            break
+    else:
+        note = (
+            f"the trace test is undecided, paths got lost near ill-conditioned zeros: {_ADVICE} to be sure of the count"
+        )
     return _richer(replace(found, notes=(*found.notes, note)), system, seed)
 
 
@@ -59,19 +66,18 @@ def _completed(
     points: np.ndarray,
     reduced: Reduced,
     found: SolutionSet,
-    residual: float,
     rng: np.random.Generator,
-) -> SolutionSet:
-    """The set with the zeros that it lacks, found by loops from those it has; its paths are then those of all zeros."""
-    below = f"the count is below the certified trace (residual {residual:.1e}): zeros are missing"
+) -> SolutionSet | None:
+    """The set with the zeros that it lacks, found by loops from those it has, None where that fails; its paths are then
+    those of all zeros."""
     try:
         zeros = search(space, goal, points, rng, most=_COMPLETING)
     except MonodromyError:
-        return replace(found, notes=(*found.notes, f"{below}, {_ADVICE}"))
+        return None
     origin = f"{found.start}; completed by monodromy, trace residual {zeros.trace_residual:.1e}"
     homotopy = Homotopy(space.tape, zeros.points, np.array([goal, goal]), reduced, origin, complete=True)
     whole = follow(lambda _: homotopy, found.seed)
-    if len(whole) <= len(found):
-        return replace(found, notes=(*found.notes, f"{below}, {_ADVICE}"))
+    if len(whole) <= len(found) or whole.paths.failed:
+        return None
     note = f"{len(whole) - len(found)} zeros that paths did not reach were found by monodromy: the trace test said so"
     return replace(whole, notes=(*whole.notes, note))
