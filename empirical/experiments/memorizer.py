@@ -40,19 +40,19 @@ class Config:
     descent: n for which nets of at most 2n + d weights are trained; epochs, rate: of Adam
     """
 
-    data: str = "digits"
-    subset: tuple[int, int] | None = None
+    data: str = "mnist"
+    subset: tuple[int, int] | None = (3000, 100)
     sizes: tuple[int, ...] = (10, 100, 300, 1000)
     seeds: int = 5
-    descent: tuple[int, ...] = (100, 300)
-    epochs: int = 500
+    descent: tuple[int, ...] = (300, 1000)
+    epochs: int = 200
     rate: float = 0.01
 
 
 PRESETS = {
-    "smoke": Config(sizes=(5, 30, 80), seeds=3, descent=(80,), epochs=60),
+    "smoke": Config(data="digits", subset=None, sizes=(5, 30, 80), seeds=3, descent=(80,), epochs=60),
     "cpu": Config(),
-    "paper": Config(data="mnist", subset=(5000, 100), sizes=(10, 100, 1000, 2000), descent=(100, 1000), epochs=5000),
+    "paper": Config(subset=(5000, 100), sizes=(10, 100, 1000, 2000), descent=(100, 1000), epochs=5000),
 }
 
 

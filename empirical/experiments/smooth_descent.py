@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from empirical.data import Data, square_images
+from empirical.data import Data, shrunk, square_images
 from empirical.records import Result
 from empirical.spectrum import hessian_operator, top_eigenvalues
 from theory.claims.claim import Case, Claim, Control
@@ -34,14 +34,15 @@ REPORTED = {"notes": "eta = 1/(2 beta): a number of steps in proportion to beta 
 
 @dataclass(frozen=True)
 class Config:
-    """hidden: units; eta: rate; steps: of batch descent; seeds: nets
+    """shrink: images are averaged over squares of this side; hidden: units; eta: rate; steps: of batch descent; seeds: nets
 
     looks: points of the path at which beta is measured; margin: factor on the largest value found there
     epsilons: norms of the gradient to be met
     """
 
-    data: str = "digits"
+    data: str = "mnist"
     subset: tuple[int, int] | None = (500, 100)
+    shrink: int = 4
     hidden: int = 16
     eta: float = 0.05
     steps: int = 4000
@@ -52,7 +53,9 @@ class Config:
 
 
 PRESETS = {
-    "smoke": Config(subset=(200, 50), hidden=8, steps=500, seeds=3, looks=5, epsilons=(0.4, 0.25, 0.16)),
+    "smoke": Config(
+        data="digits", subset=(200, 50), shrink=1, hidden=8, steps=500, seeds=3, looks=5, epsilons=(0.4, 0.25, 0.16)
+    ),
     "cpu": Config(),
     "paper": Config(
         subset=None, hidden=64, steps=100_000, looks=100, epsilons=(0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
@@ -94,7 +97,7 @@ def compute(
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Result:
     """Descend, measure beta along the way, compare counts with bounds; descend once with a rate far beyond 2 / beta."""
-    data = square_images(data, ID)
+    data = shrunk(check_data(data), config.shrink)
     inputs = data.train_inputs.flatten(1).double().to(device)
     labels = data.train_labels.to(device)
     paths = []
