@@ -34,8 +34,9 @@ REPORTED = {"notes": "eta = 1/(2 beta): a number of steps in proportion to beta 
 
 @dataclass(frozen=True)
 class Config:
-    """shrink: images are averaged over squares of this side; hidden: units; eta: rate; steps: of batch descent; seeds: nets
+    """shrink: images are averaged over squares of this side; hidden: units; seeds: nets
 
+    eta, steps: rate and number of steps of batch descent
     looks: points of the path at which beta is measured; margin: factor on the largest value found there
     epsilons: norms of the gradient to be met
     """
