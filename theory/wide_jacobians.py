@@ -31,8 +31,10 @@ def wide_rank(system: PolynomialSystem, point: np.ndarray, columns: np.ndarray, 
     def scaled() -> Iterator[np.ndarray]:
         first = 0
         for block in blocks():
-            yield block * columns[first : first + block.shape[1]] * rows[:, None]
+            block *= columns[first : first + block.shape[1]]
+            block *= rows[:, None]
             first += block.shape[1]
+            yield block
 
     return gram_rank(scaled, system.n_equations)
 
@@ -61,5 +63,5 @@ def _columns(network: Any, w: np.ndarray, x: np.ndarray, k: int, part: slice) ->
         for j in range(len(network.layers) - 1, k, -1):
             g = network.layers[j].backward(w[None, network.slices[j]], states[j], g)
         slopes = np.broadcast_to(layer.weight_gradient(states[k], g, True), (m, n, layer.n_weights))
-        rows.append(np.swapaxes(slopes[..., part], 0, 1).reshape(n * m, -1))
+        rows.append(np.array(np.swapaxes(slopes[..., part], 0, 1)).reshape(n * m, -1))  # no view, that keeps all
     return np.concatenate(rows)
