@@ -9,12 +9,12 @@ The test: mean barriers over the repeats have Student intervals, error rate 0.01
 For children that split last, at the source's rate, it must lie below the height of a wall; for independent nets above.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -22,14 +22,13 @@ from torch import nn
 from empirical import comparisons, measure
 from empirical.data import Data, square_images
 from empirical.interpolate import Mixtures, barrier, lines
+from empirical.lineages import OTHER, Label, Net, Plan, lineages
 from empirical.models import PlainCNN, permuted
 from empirical.records import Result
-from empirical.train import TrainConfig, train_each
 from theory.claims.claim import Case, Claim, Control
 
 ID = "interpolation"
 INDEPENDENT = "independent"
-PARENT, OTHER = -2, -1
 STATEMENT = (
     "Averages of nets that parted late have an error no larger than the mean of the two; averages of nets from "
     "different initialisations are much worse."
@@ -82,29 +81,7 @@ PRESETS = {
 }  # fmt: skip
 
 
-class Label(NamedTuple):
-    """split: the epoch at which the net left its parent, PARENT, or OTHER for one of another initialisation."""
-
-    repeat: int
-    rate: float
-    split: int
-    number: int
-
-
-@dataclass(frozen=True)
-class Net:
-    """One trained net; weights: epoch -> (K,), of those that are looked at and of the last."""
-
-    repeat: int
-    rate: float
-    split: int
-    number: int
-    model: nn.Module
-    weights: dict[int, np.ndarray]
-
-
-Start = tuple[Label, nn.Module]
-Pair = tuple[nn.Module, nn.Module]
+Asked = tuple[dict[str, Any], nn.Module, nn.Module]  # what a row says of two nets, and the two
 
 
 def check_data(data: Data | None) -> Data:
@@ -123,91 +100,76 @@ def compute(
 ) -> Result:
     """Train parents, children and independent nets; follow the error on the lines between them."""
     data = check_data(data)
-    nets = _nets(config, data, seed, device, checkpoints)
+    plan = Plan(config.repeats, config.rates, config.splits, config.epochs, config.batch, config.looks)
+    nets = {net.label: net for net in lineages(plan, data, seed=seed, device=device, checkpoints=checkpoints)}
     if progress is not None:
         progress(1, 2, f"{len(nets)} nets trained")
-    rows: list[dict[str, Any]] = []
-    curves: dict[tuple[str, float], list[tuple[Mixtures, Mixtures]]] = {}
+
+    def along(asked: Sequence[Asked], points: int, statistics: str = "estimated") -> list[Mixtures]:
+        return lines([(a, b) for _, a, b in asked], data, device=device, points=points, statistics=statistics)
+
     pairs = _pairs(nets, config)
-    ways = {how: lines([pair for _, pair in pairs], data, device=device, points=config.points, statistics=how)
-            for how in ("estimated", "averaged")}  # fmt: skip
-    for (fields, pair), own, averaged in zip(pairs, ways["estimated"], ways["averaged"], strict=True):
-        rows.append(fields | _measured(own, *pair) | {"barrier_averaged": barrier(averaged.error)})
-        curves.setdefault((_name(fields), fields["rate"]), []).append((own, averaged))
-    rows += _searched(nets, config, data, device) + _on_the_way(nets, config, data, device)
+    own, averaged = (along(pairs, config.points, how) for how in ("estimated", "averaged"))
+    rows = [
+        _row(*ask, way) | {"barrier_averaged": barrier(a.error)}
+        for ask, way, a in zip(pairs, own, averaged, strict=True)
+    ]
+    for asked, points in ((_any_two(nets, config), config.search), (_on_the_way(nets, config), 3)):
+        rows += [_row(*ask, way) for ask, way in zip(asked, along(asked, points), strict=True)]
     if progress is not None:
         progress(2, 2, "lines followed")
-    one = next(net.model for net in nets if net.split == config.splits[-1] and isinstance(net.model, PlainCNN))
-    twin = lines([(one, permuted(one, seed))], data, device=device, points=config.search)[0]
+    one = nets[Label(0, config.rates[0], config.splits[-1], 0)].model
+    assert isinstance(one, PlainCNN)
+    (twin,) = along([({}, one, permuted(one, seed))], config.search)
+    curves: dict[tuple[str, float], list[tuple[Mixtures, Mixtures]]] = {}
+    for (fields, *_), *both in zip(pairs, own, averaged, strict=True):
+        name = INDEPENDENT if fields["split"] == OTHER else f"split at {fields['split']}"
+        curves.setdefault((name, fields["rate"]), []).append((both[0], both[1]))
     return Result(_claim(rows, twin, config, seed), rows, {"curves": curves, "config": config})
 
 
-def _nets(config: Config, data: Data, seed: int, device: str, checkpoints: Path | None) -> list[Net]:
-    """Of each repeat and rate: two children of each split, and one net from another initialisation (split -1)."""
-    channels, size, _ = data.train_inputs.shape[1:]
-
-    def fresh(repeat: int, start: int) -> PlainCNN:
-        own = int(np.random.default_rng([seed, repeat, start]).integers(2**31))
-        return PlainCNN(n_classes=data.n_classes, input_shape=(channels, size, size), seed=own)
-
-    def train(starts: Sequence[Start], folder: str) -> list[Net]:
-        path = None if checkpoints is None else checkpoints / folder
-        jobs = [(model, _schedule(config, label, seed)) for label, model in starts]
-        trained = train_each(jobs, data, device=device, checkpoints=path)
-        return [
-            Net(label.repeat, label.rate, label.split, label.number, model,
-                {max(label.split, 0) + epoch: weights for epoch, weights in history.weights.items()})
-            for (label, _), (model, history) in zip(starts, trained, strict=True)
-        ]  # fmt: skip
-
-    each = [(repeat, rate) for repeat in range(config.repeats) for rate in config.rates]
-    parents = train([(Label(*of, PARENT, 0), fresh(of[0], 0)) for of in each], "parents")
-    starts: list[Start] = [(Label(*of, OTHER, 0), fresh(of[0], 1)) for of in each]
-    for parent in parents:
-        for split in config.splits:
-            for number in range(2):
-                child = fresh(parent.repeat, 0)
-                measure.set_weights(child, parent.weights[split])
-                starts.append((Label(parent.repeat, parent.rate, split, number), child))
-    return train(starts, "children")
+def _fields(section: str, label: Label, epoch: int) -> dict[str, Any]:
+    return {"section": section, "repeat": label.repeat, "rate": label.rate, "split": label.split, "epoch": epoch}
 
 
-def _schedule(config: Config, label: "Label", seed: int) -> TrainConfig:
-    """Parents are trained up to the last split, others up to the end; each in an order of its own."""
-    start, end = max(label.split, 0), config.splits[-1] if label.split == PARENT else config.epochs
-    looked_at = {*config.looks, *config.splits, end}
-    key = [seed, label.repeat, config.rates.index(label.rate), label.split - PARENT, label.number]
-    return TrainConfig(
-        end - start,
-        config.batch,
-        label.rate,
-        every=end - start or 1,
-        seed=int(np.random.default_rng(key).integers(2**31)),
-        keep=tuple(sorted(epoch - start for epoch in looked_at if start <= epoch <= end)),
-    )
-
-
-def _name(fields: dict[str, Any]) -> str:
-    return INDEPENDENT if fields["split"] == OTHER else f"split at {fields['split']}"
-
-
-def _pairs(nets: Sequence[Net], config: Config) -> list[tuple[dict[str, Any], Pair]]:
+def _pairs(nets: Mapping[Label, Net], config: Config) -> list[Asked]:
     """Both children of each split; the independent net and a child of the first split."""
-    at = {(net.repeat, net.rate, net.split, net.number): net.model for net in nets}
-    found: list[tuple[dict[str, Any], Pair]] = []
-    for repeat in range(config.repeats):
-        for rate in config.rates:
-            for split in (*config.splits, OTHER):
-                kind = INDEPENDENT if split == OTHER else "children"
-                fields = {"section": kind, "repeat": repeat, "rate": rate, "split": split, "epoch": config.epochs}
-                other = at[repeat, rate, config.splits[0], 0] if split == OTHER else at[repeat, rate, split, 1]
-                found.append((fields, (at[repeat, rate, split, 0], other)))
+    found = []
+    for label, net in nets.items():
+        if label.number == 0:
+            independent = label.split == OTHER
+            twin = replace(label, split=config.splits[0]) if independent else replace(label, number=1)
+            kind = INDEPENDENT if independent else "children"
+            found.append((_fields(kind, label, config.epochs), net.model, nets[twin].model))
     return found
 
 
-def _measured(way: Mixtures, first: nn.Module, second: nn.Module) -> dict[str, Any]:
+def _any_two(nets: Mapping[Label, Net], config: Config) -> list[Asked]:
+    """The search for walls: any two children of one parent, of the first repeat."""
+    return [
+        (_fields("all pairs", a.label, config.epochs), a.model, b.model)
+        for a, b in combinations([net for label, net in nets.items() if label.repeat == 0 and label.split >= 0], 2)
+        if a.label.rate == b.label.rate
+    ]
+
+
+def _on_the_way(nets: Mapping[Label, Net], config: Config) -> list[Asked]:
+    """Children of the first split, epoch by epoch."""
+    found: list[Asked] = []
+    for label, first in nets.items():
+        if label.split == config.splits[0] and label.number == 0:
+            other = nets[replace(label, number=1)]
+            for epoch in [epoch for epoch in first.weights if epoch > label.split]:
+                ends = deepcopy(first.model), deepcopy(other.model)
+                for end, net in zip(ends, (first, other), strict=True):
+                    measure.set_weights(end, net.weights[epoch])
+                found.append((_fields("on the way", label, epoch), *ends))
+    return found
+
+
+def _row(fields: dict[str, Any], first: nn.Module, second: nn.Module, way: Mixtures) -> dict[str, Any]:
     pair = np.stack([measure.weight_vector(first), measure.weight_vector(second)])
-    return {
+    return fields | {
         "distance": float(measure.distances(pair, {"all": slice(None)})["all"][0, 1]),
         "barrier": barrier(way.error),
         "barrier_loss": barrier(way.loss),
@@ -215,41 +177,6 @@ def _measured(way: Mixtures, first: nn.Module, second: nn.Module) -> dict[str, A
         "middle_error": float(way.error[len(way.error) // 2]),
         "barrier_averaged": float("nan"),
     }
-
-
-def _searched(nets: Sequence[Net], config: Config, data: Data, device: str) -> list[dict[str, Any]]:
-    """The search for walls: lines between any two children of one parent, of the first repeat."""
-    pairs = [
-        (a, b)
-        for a, b in combinations([net for net in nets if net.repeat == 0 and net.split >= 0], 2)
-        if a.rate == b.rate
-    ]
-    ways = lines([(a.model, b.model) for a, b in pairs], data, device=device, points=config.search)
-    return [
-        {"section": "all pairs", "repeat": 0, "rate": a.rate, "split": min(a.split, b.split), "epoch": config.epochs}
-        | _measured(way, a.model, b.model)
-        for (a, b), way in zip(pairs, ways, strict=True)
-    ]
-
-
-def _on_the_way(nets: Sequence[Net], config: Config, data: Data, device: str) -> list[dict[str, Any]]:
-    """The net half-way between children of the first split, epoch by epoch."""
-    twins = {(net.repeat, net.rate, net.split): net for net in nets if net.number == 1}
-    keys, pairs = [], []
-    for first in [net for net in nets if net.number == 0 and net.split == config.splits[0]]:
-        other = twins[first.repeat, first.rate, first.split]
-        for epoch in [epoch for epoch in first.weights if epoch > first.split]:
-            ends = deepcopy(first.model), deepcopy(other.model)
-            for end, net in zip(ends, (first, other), strict=True):
-                measure.set_weights(end, net.weights[epoch])
-            keys.append((first, epoch))
-            pairs.append(ends)
-    ways = lines(pairs, data, device=device, points=3)
-    return [
-        {"section": "on the way", "repeat": net.repeat, "rate": net.rate, "split": net.split, "epoch": epoch}
-        | _measured(way, *pair)
-        for (net, epoch), pair, way in zip(keys, pairs, ways, strict=True)
-    ]
 
 
 def _barriers(rows: Sequence[dict[str, Any]], section: str, rate: float, split: int) -> list[float]:

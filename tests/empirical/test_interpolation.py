@@ -9,6 +9,7 @@ import torch
 from empirical.data import load_data
 from empirical.evaluation import reestimate_batchnorm
 from empirical.experiments import interpolation
+from empirical.lineages import OTHER
 from empirical.models import PlainCNN, permuted
 
 SMOKE = interpolation.PRESETS["smoke"]
@@ -23,7 +24,7 @@ def test_children_that_split_late_have_no_wall_between_them_and_independent_nets
     assert smoke.claim.verdict == "holds"
     assert smoke.claim.control.passed
     near = interpolation._barriers(smoke.table, "children", SMOKE.rates[0], SMOKE.splits[-1])
-    far = interpolation._barriers(smoke.table, interpolation.INDEPENDENT, SMOKE.rates[0], interpolation.OTHER)
+    far = interpolation._barriers(smoke.table, interpolation.INDEPENDENT, SMOKE.rates[0], OTHER)
     assert len(near) == len(far) == SMOKE.repeats
     assert max(near) < min(far)
 
