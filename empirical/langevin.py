@@ -170,9 +170,13 @@ class Samples:
 
     def to_xarray(self, name: str = "x") -> Any:
         """The records as ArviZ takes them: an xarray tree whose group `posterior` has the dimensions chain and draw."""
+        import warnings
+
         from arviz_base import from_dict
 
-        return from_dict({"posterior": {name: self.values.swapaxes(0, 1)}})
+        with warnings.catch_warnings():  # it doubts that there can be more chains than draws
+            warnings.filterwarnings("ignore", "Found chain dimension to be longer", UserWarning)
+            return from_dict({"posterior": {name: self.values.swapaxes(0, 1)}})
 
 
 def sample(

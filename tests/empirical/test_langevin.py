@@ -291,7 +291,7 @@ def test_a_schedule_sets_the_temperature_of_every_step():
 def test_records_leave_as_an_xarray_tree():
     pytest.importorskip("arviz_base")
     kernel = Langevin(potentials.double_well(2), 0.5, 0.05)
-    _, found = sample(init(kernel, spread(kernel.potential, 6), 0), kernel, 20, every=2)
+    _, found = sample(init(kernel, spread(kernel.potential, 30), 0), kernel, 20, every=2)
     tree = found.to_xarray("position")
     position = tree["posterior"]["position"]
     assert position.dims[:2] == ("chain", "draw")
