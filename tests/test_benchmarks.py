@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 import theory as th
-from benchmarks import ours, peers, report, torture
+from benchmarks import langevin, ours, peers, report, torture
 from benchmarks.__main__ import cli
 from benchmarks.systems import CASES, PER_SYSTEM
 from theory.continuation.solutions import SolutionSet
@@ -22,7 +22,7 @@ def run(*arguments):
 
 def test_the_tracker_table_is_printed_and_written(tmp_path):
     file = tmp_path / "table.json"
-    result = run("tracker", "--systems", "ojika1", "--peers", "", "--json", str(file))
+    result = run("tracker", "--systems", "ojika1", "--peers", "", "--no-compile-time", "--json", str(file))
     assert result.exit_code == 0, result.output
     assert "ojika1" in result.output
     (row,) = json.loads(file.read_text())["rows"]
@@ -34,7 +34,7 @@ def test_the_tracker_table_is_printed_and_written(tmp_path):
 def test_a_peer_that_is_missing_is_named_and_left_out(monkeypatch):
     monkeypatch.setattr(peers.shutil, "which", lambda name: None)
     monkeypatch.setattr(peers, "interpreter", lambda: None)
-    result = run("tracker", "--systems", "ojika1")
+    result = run("tracker", "--systems", "ojika1", "--no-compile-time")
     assert result.exit_code == 0, result.output
     assert "phc is not installed" in result.output
     assert "M2 is not installed" in result.output
@@ -46,6 +46,10 @@ def test_unknown_systems_and_peers_are_refused():
     assert run("torture", "--systems", "cyclic-99").exit_code == 2
     assert "no peer is called maple" in run("tracker", "--peers", "maple").output
     assert "no family is called x" in run("family", "--systems", "x").output
+
+
+def test_compile_time_is_stated():
+    assert "compiling takes 52 CPU seconds" in report.remarks([], 51.7)[0]
 
 
 def test_ratios_are_per_path_against_phcpy_and_per_system_against_solvers():
@@ -128,3 +132,20 @@ def test_every_system_of_the_comparison_has_its_total_degree():
     assert degrees["net_d2h3N6"] == 729
     assert degrees["katsura-10"] == 1024
     assert degrees["cyclic-7"] == 5040
+
+
+def test_the_langevin_table_is_printed_and_written(tmp_path):
+    file = tmp_path / "table.json"
+    result = run("langevin", "--steps", "10", "--rounds", "1", "--json", str(file))
+    assert result.exit_code == 0, result.output
+    assert "two wells in 3-D" in result.output
+    rates = json.loads(file.read_text())["rates"]
+    assert len(rates) == 8
+    assert all(rate["ours"] > 0 and rate["normals"] > 0 for rate in rates)
+
+
+@pytest.mark.parametrize("case", langevin.CASES, ids=lambda case: case.potential.name)
+def test_the_peers_of_langevin_steps_walk_on_the_same_potential(case):
+    points = np.random.default_rng(0).normal(size=(6, case.potential.dimension))
+    assert case.slope(points) == pytest.approx(case.potential.gradient(points), abs=1e-12)
+    assert [case.value(x, np) for x in points] == pytest.approx(case.potential.value(points), abs=1e-12)
