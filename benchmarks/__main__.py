@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: the tables of ratios; further commands: family, families, startup, torture."""
+"""`python -m benchmarks`: the tables of ratios; further commands: family, families, startup, torture, training."""
 
 import math
 import sys

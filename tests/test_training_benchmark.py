@@ -3,8 +3,10 @@
 import math
 
 import pytest
+from click.testing import CliRunner
 
 from benchmarks import training
+from benchmarks.__main__ import cli
 
 
 def test_every_way_to_train_is_measured():
@@ -23,3 +25,10 @@ def test_memory_of_a_step_in_pieces_does_not_grow_with_the_number_of_images():
     assert whole.memory > 100  # 1,200 images at about 170 kB
     assert many.memory < 0.3 * whole.memory
     assert many.memory < few.memory + 20
+
+
+@pytest.mark.parametrize("given", ["x", "1000,-3", "2"])
+def test_a_number_of_images_that_is_none_is_refused_in_one_line(given):
+    result = CliRunner().invoke(cli, ["training", "--descent", given])
+    assert result.exit_code == 2
+    assert "numbers of images, at least 4 each" in result.output
