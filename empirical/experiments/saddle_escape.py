@@ -5,8 +5,12 @@ saddle 0. Plain descent keeps x_d = 0 for ever. Perturbed descent adds noise, un
 is small and has been for a while. The noise along x_d is of size r / sqrt(d) and grows by 1 + eta gamma a step: leaving
 takes about (log d) / (2 log(1 + eta gamma)) steps and a constant; for small d the mean logarithm of the noise is exact.
 
+On a chain of saddles (Du et al.) each costs plain descent all the steps before it again, so that its steps grow by a
+factor, 1 + log(1 / (1 - 2 eta)) / log(1 + 2 eta); perturbed descent pays the same for each.
+
 The test: the slope of the number of steps against log d, fitted for each seed; its mean, Student's interval at error
-rate 0.01, within a share `tolerance` of the predicted slope.
+rate 0.01, within a share `tolerance` of the predicted slope. Likewise the logarithm of the factor along the chain; and
+the last saddle of perturbed descent costs less than `dearer` times what the second does.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,13 +20,14 @@ from typing import Any
 import numpy as np
 
 from empirical.records import Result
+from empirical.saddle_chain import ball, steps_past
 from theory.claims.claim import Case, Claim, Control
 from theory.confidence import student
 
 ID = "saddle-escape"
 STATEMENT = (
-    "Perturbed gradient descent leaves strict saddles in a number of steps that grows like log d / gamma; plain "
-    "descent may stay for ever."
+    "Perturbed gradient descent leaves strict saddles in a number of steps that grows like log d / gamma, and a chain "
+    "of them in steps in proportion to their number; plain descent may stay for ever, or take exponentially many."
 )
 SOURCE = "notes 1.2 (Jin et al. 2017, arXiv 1703.00887; Du et al. 2017, arXiv 1705.10412)"
 REPORTED = {"theorem": "O(l (f - f*) / eps^2) steps, up to powers of log d; no experiment printed"}
@@ -32,6 +37,7 @@ REPORTED = {"theorem": "O(l (f - f*) / eps^2) steps, up to powers of log d; no e
 class Config:
     """dimensions d; gammas: steepness of the way out; runs: seeds of each; eta: step size; the constants are ours
 
+    chain: saddles in a row, of steepness 1 both ways; chain_eta, chain_radius: step size and noise there
     radius: of the noise; small: norm of the gradient below which it is added; wait: least steps between two additions
     """
 
@@ -44,10 +50,15 @@ class Config:
     wait: int = 2000
     plain_steps: int = 20_000
     tolerance: float = 0.15
+    chain: int = 6
+    chain_runs: int = 20
+    chain_eta: float = 0.25
+    chain_radius: float = 0.1
+    dearer: float = 1.5
 
 
 PRESETS = {
-    "smoke": Config(dimensions=(2, 30, 1000), gammas=(0.2,), runs=40, plain_steps=2000, tolerance=0.3),
+    "smoke": Config(dimensions=(2, 30, 1000), gammas=(0.2,), runs=40, plain_steps=2000, tolerance=0.3, chain=5),
     "cpu": Config(),
     "paper": Config(dimensions=(2, 10, 100, 1000, 10_000, 100_000), gammas=(0.02, 0.05, 0.1, 0.2), runs=100),
 }
@@ -72,6 +83,8 @@ def compute(
     plain = plain_height(10, max(config.gammas), config, np.random.default_rng(seed))
     cases = [_slope_case(gamma, counts, config) for gamma in config.gammas]
     cases.append(Case(f"plain descent, {config.plain_steps} steps: x_d", 0.0, plain, plain == 0.0))
+    passed = chain_steps(config, np.random.default_rng([seed, 2]))
+    cases += _chain_cases(passed, config)
     hurt = noise_at_minimum(100, config, np.random.default_rng([seed, 1]))
     claim = Claim.from_cases(
         cases,
@@ -92,7 +105,7 @@ def compute(
     )
     rows = [{"gamma": g, "dimension": d, "run": k, "steps": int(n)} for (g, d), found in counts.items()
             for k, n in enumerate(found)]  # fmt: skip
-    return Result(claim, rows, {"counts": counts, "config": config})
+    return Result(claim, rows, {"counts": counts, "chain": passed, "config": config})
 
 
 def draw(result: Result) -> dict[str, Any]:
@@ -101,7 +114,7 @@ def draw(result: Result) -> dict[str, Any]:
 
     config: Config = result.series["config"]
     counts = result.series["counts"]
-    axes = plotting.panels(1, width=5.2, height=3.4)[1][0]
+    figure, (axes, right) = plotting.panels(2, width=4.0, height=3.0)
     d = np.array(config.dimensions)
     measured, lines = {}, {}
     for gamma in config.gammas:
@@ -110,8 +123,11 @@ def draw(result: Result) -> dict[str, Any]:
         slope = predicted_slope(gamma, config.eta, config.dimensions)
         lines[f"predicted, {gamma:g}"] = (d, means.mean() + slope * (np.log(d) - np.log(d).mean()))
     plotting.points(measured, x="dimension d", y="steps out of the saddle", log="x", axes=axes)
-    figure = plotting.lines(lines, x="dimension d", y="steps out of the saddle", log="x", markers=False, axes=axes)
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    plotting.lines(lines, x="dimension d", y="steps out of the saddle", log="x", markers=False, axes=axes)
+    axes.legend(fontsize=6, edgecolor="none")
+    saddles = np.arange(1, config.chain + 1)
+    series = {name: (saddles, found.mean(0), found.std(0)) for name, found in result.series["chain"].items()}
+    plotting.points(series, x="saddles behind", y="steps", log="y", title="Along a chain", axes=right)
     return {"steps": figure}
 
 
@@ -156,13 +172,6 @@ def steps_out(dimension: int, gamma: float, config: Config, rng: np.random.Gener
     return found
 
 
-def ball(n: int, dimension: int, radius: float, rng: np.random.Generator) -> np.ndarray:
-    """n points (n, d) uniform in a ball."""
-    direction = rng.standard_normal((n, dimension))
-    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    return radius * rng.uniform(size=(n, 1)) ** (1 / dimension) * direction
-
-
 def plain_height(dimension: int, gamma: float, config: Config, rng: np.random.Generator) -> float:
     """Largest |x_d| at the end of plain descent from the same starts."""
     x = rng.standard_normal((config.runs, dimension))
@@ -182,12 +191,41 @@ def noise_at_minimum(dimension: int, config: Config, rng: np.random.Generator) -
     return float((x**2).sum(1).max() / 2)
 
 
+def chain_steps(config: Config, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Steps (runs, saddles) after which each saddle is behind, of both kinds of descent from the same starts."""
+    starts = rng.uniform(-1, 1, size=(config.chain_runs, config.chain))
+    radius = config.chain_radius
+    return {
+        "plain": steps_past(starts, eta=config.chain_eta),
+        "perturbed": steps_past(starts, eta=config.chain_eta, radius=radius, small=radius, wait=20),
+    }
+
+
+def _chain_cases(passed: dict[str, np.ndarray], config: Config) -> list[Case]:
+    number = np.arange(2, config.chain + 1)
+    slopes = np.polyfit(number, np.log(passed["plain"][:, 1:].T), 1)[0]
+    expected = float(np.log(1 - np.log1p(-2 * config.chain_eta) / np.log1p(2 * config.chain_eta)))
+    costs = np.diff(passed["perturbed"], axis=1)
+    low, high = student(np.log(costs[:, -1] / costs[:, 0]))
+    limit = float(np.log(config.dearer))
+    agrees = True if high < limit else (False if low > limit else None)
+    shown = f"{np.exp((low + high) / 2):.2f}, interval {np.exp(low):.2f} to {np.exp(high):.2f}"
+    return [
+        _near("chain, plain descent: log of the factor by saddle", slopes, expected, config.tolerance),
+        Case("chain, perturbed: cost of the last saddle over the second", f"< {config.dearer:g}", shown, agrees),
+    ]
+
+
+def _near(instance: str, values: Sequence[float] | np.ndarray, expected: float, tolerance: float) -> Case:
+    """Whether the mean lies within a share of what is expected, by Student's interval."""
+    low, high = student(values)
+    near = expected * (1 - tolerance), expected * (1 + tolerance)
+    agrees = True if near[0] < low and high < near[1] else (False if high < near[0] or low > near[1] else None)
+    return Case(instance, round(expected, 3), f"{np.mean(values):.3f}, interval {low:.3f} to {high:.3f}", agrees)
+
+
 def _slope_case(gamma: float, counts: dict[tuple[float, int], np.ndarray], config: Config) -> Case:
     table = np.array([counts[gamma, d] for d in config.dimensions])  # (dimensions, runs)
     slopes: Sequence[float] = np.polyfit(np.log(config.dimensions), table, 1)[0].tolist()
     expected = predicted_slope(gamma, config.eta, config.dimensions)
-    low, high = student(slopes)
-    near = expected * (1 - config.tolerance), expected * (1 + config.tolerance)
-    agrees = True if near[0] < low and high < near[1] else (False if high < near[0] or low > near[1] else None)
-    shown = f"{np.mean(slopes):.2f}, interval {low:.2f} to {high:.2f}"
-    return Case(f"gamma = {gamma:g}: steps per unit of log d", round(expected, 3), shown, agrees)
+    return _near(f"gamma = {gamma:g}: steps per unit of log d", slopes, expected, config.tolerance)
