@@ -67,7 +67,8 @@ def _solve_generic(system: Polyhedra, generic: np.ndarray, progress: Progress | 
     volumes = [stratum.volumes for stratum in system.strata]
     cell = np.repeat(np.arange(sum(map(len, volumes))), np.concatenate(volumes))
     points, sets = np.vstack(starts), np.vstack([*rates, generic])
-    ends, left = np.full_like(points, np.nan), np.arange(len(points))
+    ends = np.full_like(points, np.nan)
+    left = np.argsort(-sets[cell].real.max(axis=1), kind="stable")  # long paths first: no lane waits for one at the end
     for settings in _SETTINGS:
         arrived = track(
             system.tape, points[left], sets, cell[left], len(sets) - 1, settings, progress=progress, decays=True
