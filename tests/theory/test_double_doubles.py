@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numba import njit
 
+import theory as th
 from theory.continuation import numpy_doubles
 from theory.continuation.decisions import ERROR, PRECISE
 from theory.continuation.tape import Recorder
@@ -114,3 +115,18 @@ def test_paths_to_infinity_are_seen_in_either_precision(precise):
     tape = recorder.tape([p * x**2 - 1])
     ends = track(tape, np.array([[1.0, 1.0]]), np.array([[1.0], [0.0]]), precise=precise)
     assert ends.status[0] == AT_INFINITY
+
+
+@pytest.mark.parametrize("text", ["1\n(x - 1)*(x - 1.0000002);", "2\n(x - 1)*(x - 1.0000002); y^2 - 3*x + 1;"])
+def test_regular_solutions_close_together_are_told_apart_and_not_called_double(text):
+    system = th.PolynomialSystem.parse(text)
+    found = th.solve(system)
+    assert not found.singular.any()
+    assert found.paths.finite == len(found) == 2 * (system.n_unknowns)
+    assert sorted(set(found.solutions[:, 0].real.round(12))) == [1, 1.0000002]
+
+
+def test_double_solutions_with_rounded_coefficients_stay_double():
+    found = th.solve(th.PolynomialSystem.parse("2\n(3*x - 1)^2; y^2 - x;"))
+    assert found.multiplicity.tolist() == [2, 2]
+    assert found.singular.all()

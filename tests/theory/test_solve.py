@@ -321,9 +321,18 @@ def test_ill_conditioned_zeros_are_polished_with_the_exact_coefficients():
     assert found.condition.max() > 1e8
 
 
-def test_what_double_precision_cannot_follow_is_undecided_but_never_wrong():
+def test_double_double_numbers_find_what_double_precision_takes_for_infinite():
+    """With 20 roots the paths still go outwards where doubles lose them."""
     found = th.solve(product_of_roots(20))
+    assert found.paths.finite == 20
+    assert sorted(found.real.ravel()) == list(range(1, 21))
+
+
+@pytest.mark.parametrize("n", [24, 40])
+def test_what_no_precision_of_the_tracker_can_follow_is_undecided_but_never_wrong(n):
+    found = th.solve(product_of_roots(n))
     assert found.paths.failed > 0
+    assert found.paths.at_infinity == 0
     assert np.abs(found.real - found.real.round()).max() < 1e-9
     assert len(found) == len(found.real)
     assert adds_up(found)

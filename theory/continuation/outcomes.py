@@ -36,6 +36,9 @@ ATTEMPTS = (
     DEFAULT._replace(predictor_error=3e-5, newton_ratio=0.02, accepted_update=1e-6, largest_step=0.02, max_steps=1e5),
 )
 _SIDES = (0.1j, -0.1j, 0.4j, -0.4j, 1j, -1j)  # of a time where a path got lost, by its distance from start and end
+_APART = 4 * sift.REGULAR_RADIUS  # relative distance of zeros that are told apart
+_NEAR = 0.1  # |x_0| / |x| above which double precision cannot say that a path goes to infinity,
+_NOT_FAR = 0.01  # and above which paths that it takes to do so are looked at again if they stalled
 _NEW = 1e-6  # relative distance from all other ends that makes an end a new one
 _FAR_OUT = 1e-9  # |x_0| / |x| below which an end counts as infinite
 _DOUBTFUL_PIVOTS = 1e-9  # below that the condition number is looked at
@@ -69,10 +72,13 @@ def ends_of(
         again = track(homotopy.tape, homotopy.starts[lost], homotopy.parameters, settings=tighter)
         ends.points[lost], ends.info[lost] = again.points, again.info
     outcome = settled(homotopy, ends)
-    doubtful = outcome.kind == FAILED
+    size = ends.info[:, HOMOGENISING]
+    outcome.kind[(outcome.kind == INFINITE) & (size > _NEAR)] = FAILED
+    again = (ends.status == STALLED) & (size > _NOT_FAR)
     if homotopy.complete:  # no path of a whole set should go to infinity
-        doubtful |= outcome.kind == INFINITE
-    return track_precisely(homotopy, outcome, np.flatnonzero(doubtful))
+        again[:] = True
+    doubtful = (outcome.kind == FAILED) | ((outcome.kind == INFINITE) & again)
+    return _separated(homotopy, track_precisely(homotopy, outcome, np.flatnonzero(doubtful)))
 
 
 def track_precisely(homotopy: Homotopy, outcome: Outcome, which: np.ndarray) -> Outcome:
@@ -86,6 +92,24 @@ def track_precisely(homotopy: Homotopy, outcome: Outcome, which: np.ndarray) -> 
     kind[which[regular]], winding[which[regular]] = FINITE, 1
     points[which[regular]] = homotopy.affine(ends.points[regular])
     return Outcome(kind, points, winding)
+
+
+def _separated(homotopy: Homotopy, outcome: Outcome) -> Outcome:
+    """Singular ends that are regular zeros close together: told apart in double-double numbers, where it is proved that
+    they are regular for the exact coefficients."""
+    system = homotopy.reduced.scaled
+    which = np.flatnonzero(outcome.kind == SINGULAR)
+    if not len(which) or system.n_equations > system.n_unknowns:
+        return outcome
+    apart = track_precisely(homotopy, outcome, which)
+    regular = which[apart.kind[which] == FINITE]
+    points, proved = polish(system, apart.points[regular])
+    label = sift.clusters(points, _APART)
+    proved &= np.bincount(label, minlength=1)[label] == 1
+    kind = outcome.kind.copy()
+    kind[regular[proved]] = FINITE
+    outcome.points[regular[proved]], outcome.winding[regular[proved]] = points[proved], 1
+    return Outcome(kind, outcome.points, outcome.winding)
 
 
 def _detour(homotopy: Homotopy, ends: Ends, settings: Settings) -> None:
