@@ -65,7 +65,7 @@ class Config:
 
 PRESETS = {
     "smoke": Config(
-        data="digits", subset=(50, 10), images=(3,), nets=1, starts=2, descent=100, polish=100, sweep=(4, 8, 12)
+        data="digits", subset=(50, 10), images=(3,), nets=1, starts=2, descent=50, polish=60, sweep=(4, 12)
     ),
     "cpu": Config(),
     "paper": Config(starts=200, descent=2000, polish=2000, images=(5, 20, 100), nets=5),
