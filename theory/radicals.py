@@ -7,7 +7,8 @@ import numpy as np
 from theory.continuation.sift import relative_residual
 from theory.polynomials import Polynomial
 from theory.systems import PolynomialSystem
-from theory.zero_sets import VANISHES_AT_SINGULAR, ZeroSet, zero_set
+from theory.witness_points import VANISHES_AT_SINGULAR
+from theory.zero_sets import ZeroSet, zero_set
 
 MOST_CHOICES = 50  # of equations that are tried
 

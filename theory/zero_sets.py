@@ -24,23 +24,15 @@ from theory.germs import NotOnTheSetError
 from theory.real_points import real_points
 from theory.slicing import random_slices, randomize, with_slices
 from theory.systems import PolynomialSystem, check_system
+from theory.witness_points import FAR_OUT, NEARLY_VANISHES, VANISHES, VANISHES_AT_SINGULAR, merged, polished, stays
 from theory.witness_sets import WitnessSet, irreducible_components
 
 if TYPE_CHECKING:
     from theory import real_components
 
 MAX_PATHS = 60_000
-# Equations relative to 1 + the sum of the sizes of their terms: of points as they come, and once brought onto the set.
-# Large points that are no zeros have relative residuals of 1e-8, true ones of 1e-15.
-NEARLY_VANISHES, VANISHES, VANISHES_AT_SINGULAR = 1e-6, 1e-12, 1e-9
-NEARLY_DEPENDENT = 1e-5  # relative singular value of the Jacobian below which an end may lie on a larger component
-FAR_OUT = 1e12  # a coordinate so large belongs to an end at infinity
-ROUNDED_TO_ZERO = 1e-12  # relative singular value of the Jacobian below which a Newton step is rounding
-SMALLEST_UNIT = 1e-2  # of an unknown near 0
-STAYS = 1e-3  # relative length of the Newton step at a point that counts as a zero
 TRACE = 1e-8  # residual of a trace test that was passed
 MOST_TRIED = 4  # points of a component whose multiplicity is computed
-SINGULAR_RADIUS = 1e-4  # relative distance within which singular ends are one point
 
 Progress = Callable[[int, int, str], None]
 
@@ -217,7 +209,10 @@ def zero_set(
     needed = sum(math.prod(square.degrees) for square in squares.values())
     allowed = MAX_PATHS if max_paths is None else max_paths
     if needed > allowed:
-        raise TooManyPathsError(f"zero_set needs {needed} paths for this system, more than max_paths={allowed}")
+        raise TooManyPathsError(
+            f"zero_set needs {needed} paths for this system, more than max_paths={allowed}: give max_paths={needed} to "
+            "track them"
+        )
     found: list[Component] = []
     tracked, closest = 0, math.inf
     for done, (k, square) in enumerate(squares.items()):
@@ -251,16 +246,16 @@ def _components(
     k = len(slices)
     near = (residuals < NEARLY_VANISHES) & (np.abs(solutions.solutions).max(axis=1, initial=0) < FAR_OUT)
     points, counts = solutions.solutions[near], np.asarray(solutions.multiplicity)[near]
-    points, full_rank = _polished(system, slices, points)
+    points, full_rank = polished(system, slices, points)
     on_set = relative_residual(system, points) < np.where(full_rank, VANISHES, VANISHES_AT_SINGULAR)
     points, counts, full_rank = points[on_set], counts[on_set], full_rank[on_set]
-    points, counts, full_rank = _merged(points, counts, full_rank)
+    points, counts, full_rank = merged(points, counts, full_rank)
     suspects = np.flatnonzero(~full_rank | (counts > 1))
     on_larger = np.zeros(len(points), dtype=bool)
     for component in larger:
         if component._regular and len(suspects):
             on_larger[suspects] |= component._witness.contains(points[suspects], rng)
-    kept = ~on_larger & _stays(system, slices, points)
+    kept = ~on_larger & stays(system, slices, points)
     points, counts = points[kept], counts[kept]
     components: list[Component] = []
     for count in sorted(set(counts.tolist())):
@@ -309,59 +304,6 @@ def _multiplicity(system: PolynomialSystem, slices: np.ndarray, points: np.ndarr
     sliced = with_slices(system, slices)
     sizes = (local_multiplicity(sliced, point, count) for point in points[:MOST_TRIED])
     return next((size for size in sizes if size), count)
-
-
-def _polished(system: PolynomialSystem, slices: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Points (p, n) near common zeros of all equations and slices, brought onto them; and where the rank is full.
-
-    Gauss-Newton steps that leave out nearly dependent directions converge on curves of zeros, too, where the full rank
-    that an isolated regular point has is then missing.
-    """
-    if not len(points):
-        return points, np.zeros(0, dtype=bool)
-    normals = np.broadcast_to(slices[:, :-1], (len(points), *slices[:, :-1].shape))
-    scale = np.hstack([1 + system.magnitude(points), np.full((len(points), len(slices)), 1.0)])
-    for _ in range(4):
-        values = np.hstack([system.evaluate(points), points @ slices[:, :-1].T + slices[:, -1]]) / scale
-        jacobian = np.concatenate([system.jacobian(points), normals], axis=1) / scale[:, :, None]
-        step = np.einsum("pnm,pm->pn", np.linalg.pinv(jacobian, rcond=NEARLY_DEPENDENT), values)
-        short = np.max(np.abs(step), axis=1) < 1e-3 * (1 + np.max(np.abs(points), axis=1))
-        points = points - np.where(short[:, None], step, 0)
-    singular_values = np.linalg.svd(jacobian, compute_uv=False)
-    return points, singular_values[:, -1] > NEARLY_DEPENDENT * singular_values[:, 0]
-
-
-def _stays(system: PolynomialSystem, slices: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Whether Newton's method leaves points (p, n) where they are: (p,).
-
-    It moves far-out points at which all equations are small without having a zero near by. Directions in which rounding
-    errors alone would make long steps are left out.
-    """
-    if not len(points):
-        return np.zeros(0, dtype=bool)
-    normals = np.broadcast_to(slices[:, :-1], (len(points), *slices[:, :-1].shape))
-    scale = np.hstack([1 + system.magnitude(points), np.full((len(points), len(slices)), 1.0)])
-    values = np.hstack([system.evaluate(points), points @ slices[:, :-1].T + slices[:, -1]]) / scale
-    units = np.hypot(np.abs(points), SMALLEST_UNIT)  # those of far-out points differ by many orders
-    jacobian = np.concatenate([system.jacobian(points), normals], axis=1) / scale[:, :, None] * units[:, None]
-    step = units * np.einsum("pnm,pm->pn", np.linalg.pinv(jacobian, rcond=ROUNDED_TO_ZERO), values)
-    return np.max(np.abs(step), axis=1) < STAYS * (1 + np.max(np.abs(points), axis=1))
-
-
-def _merged(points: np.ndarray, counts: np.ndarray, full_rank: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ends without full rank that agree to the few digits such ends have, taken together with their multiplicities."""
-    kept = [int(k) for k in np.flatnonzero(full_rank)]
-    counts = counts.copy()
-    singular: list[int] = []
-    for k in np.flatnonzero(~full_rank):
-        size = 1 + np.max(np.abs(points[k]))
-        same = [j for j in singular if np.max(np.abs(points[j] - points[k])) < SINGULAR_RADIUS * size]
-        if same:
-            counts[same[0]] += counts[k]
-        else:
-            singular.append(int(k))
-    kept += singular
-    return points[kept], counts[kept], full_rank[kept]
 
 
 def _reason(system: PolynomialSystem, found: list[Component], tracked: int, closest: float) -> str:
