@@ -13,6 +13,7 @@ from theory.continuation.choice import choose
 from theory.continuation.follow import Interrupted, follow
 from theory.continuation.found import SOLVED
 from theory.continuation.homotopy import InconsistentError, Reduced, UnderdeterminedError, reduce
+from theory.continuation.repeated_factors import solved_by_factors
 from theory.continuation.solutions import PathCount, SolutionSet
 from theory.continuation.start import TooManyPathsError
 from theory.continuation.tracker import Progress
@@ -109,7 +110,7 @@ def _solve_natively(
         from theory.continuation import completion
 
         return completion.checked(system, found, seed)
-    return found
+    return solved_by_factors(system, found, lambda part: _solve_natively(part, start, seed, max_paths, progress, None))
 
 
 def _is_sliced_network(system: PolynomialSystem) -> bool:

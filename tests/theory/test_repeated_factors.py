@@ -1,0 +1,58 @@
+"""Equations with repeated factors: multiplicities by Bezout's theorem and by intersection numbers done by hand."""
+
+import numpy as np
+import pytest
+
+import theory as th
+from theory.continuation.repeated_factors import has_repeated_factors, square_free
+
+PARSE = th.PolynomialSystem.parse
+
+
+def polynomial(text):
+    return PARSE(f"1\n{text};").polynomials[0]
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("1\n(x - 1)^7*(x - 2)^3;", {(1,): 7, (2,): 3}),
+        ("1\n(x - 1/3)^5*(x - i)^2;", {(1 / 3,): 5, (1j,): 2}),
+        ("2\n(x + y - 1)^3*(x - y); x*y;", {(0, 1): 3, (1, 0): 3, (0, 0): 2}),
+        # at (1, 1): 2 2 1 for the line x = y, 3 2 2 for the tangent, 1 2 1 for x = 1
+        ("2\n(x - y)^2*(x + y - 2)^3*(x - 1); (x*y - 1)^2;", {(1, 1): 18, (-1, -1): 4}),
+    ],
+)
+def test_multiplicities_of_factors_add_up(text, wanted, seed):
+    found = th.solve(PARSE(text), seed=seed)
+    known = {tuple(np.round(p, 9).tolist()): m for p, m in zip(found.solutions, found.multiplicity, strict=True)}
+    assert known == {tuple(np.round(np.array(p, complex), 9).tolist()): m for p, m in wanted.items()}
+    assert found.paths.failed == 0
+    assert found.paths.finite + found.paths.singular == sum(wanted.values())
+    assert (found.singular == (found.multiplicity > 1)).all()
+
+
+def test_repeated_factors_are_seen_on_a_line():
+    assert has_repeated_factors(polynomial("(x*y + z - 1)^2*(x + 3)"))
+    assert has_repeated_factors(polynomial("(x - i*y)^2"))
+    assert not has_repeated_factors(polynomial("(x*y + z - 1)*(x*y + z - 2)"))
+    assert not has_repeated_factors(polynomial("x^4 + y^4 - 1"))
+
+
+def test_square_free_factors_multiply_to_the_polynomial():
+    whole = polynomial("(x - i*y)^2*(x + y + 1/2)^3*(x - 5)")
+    product, at = 1, [0.3 + 1j, -0.7]
+    for q, m in square_free(whole):
+        assert not has_repeated_factors(q)
+        product *= q.evaluate(at) ** m
+    other = [1.1, 0.4j]
+    ratio = np.prod([q.evaluate(other) ** m for q, m in square_free(whole)]) / product
+    assert whole.evaluate(other) / whole.evaluate(at) == pytest.approx(ratio)
+    assert sorted(m for _, m in square_free(whole)) == [1, 2, 3]
+
+
+def test_a_common_factor_is_no_isolated_solution():
+    found = th.solve(PARSE("2\n(x - y)^2; (x - y)*(x + 1);"))
+    assert len(found) == 0
+    assert found.paths.not_isolated == 4

@@ -1,0 +1,150 @@
+"""Equations with repeated factors: solved factor by factor, with the multiplicities that the exponents give.
+
+If f = prod q_i^m_i, the zeros of (f, g, ...) are those of all (q_i, g, ...), and intersection multiplicities add up:
+that of a zero is the sum of m_i times its multiplicity in (q_i, g, ...). Factors are exact, over the rationals or the
+Gaussian rationals; whether there are any is asked first on a random line modulo a prime.
+Source: W. Fulton, Algebraic curves (1969), section 3.3; D. Yun, On square-free decomposition algorithms, SYMSAC (1976).
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+
+from theory.continuation import sift
+from theory.continuation.homotopy import UnderdeterminedError
+from theory.continuation.solutions import PathCount, SolutionSet
+from theory.polynomials import Polynomial
+from theory.systems import PolynomialSystem
+
+Factors = list[tuple[Polynomial, int]]
+_PRIME = 998_244_353  # 1 modulo 4: it has a square root of -1
+_ROOT = pow(3, (_PRIME - 1) // 4, _PRIME)
+_MOST_DEGREE = 60
+
+
+def solved_by_factors(
+    system: PolynomialSystem, found: SolutionSet, solve: Callable[[PolynomialSystem], SolutionSet]
+) -> SolutionSet:
+    """The set of a square system with singular or undecided ends, found anew where equations have repeated factors.
+
+    solve: what solves the systems in which one factor stands for each such equation. Paths count as often as the
+    exponents say.
+    """
+    if system.network is not None or not (found.singular.any() or found.paths.failed):
+        return found
+    if system.n_equations != system.n_unknowns or not any(map(has_repeated_factors, system.polynomials)):
+        return found
+    factors = [square_free(p) for p in system.polynomials]
+    parts, weights = [], []
+    for choice in product(*factors):
+        part = PolynomialSystem.from_polynomials([q for q, _ in choice], system.names)
+        try:
+            parts.append(solve(part))
+        except UnderdeterminedError:  # a whole set of zeros, which the paths to the system itself have seen
+            return found
+        weights.append(math.prod(m for _, m in choice))
+    return _united(system, parts, weights, found)
+
+
+def has_repeated_factors(polynomial: Polynomial) -> bool:
+    """Whether the polynomial on a random line modulo a prime has; wrong with a probability of about degree / 10^9."""
+    if not 2 <= polynomial.degree <= _MOST_DEGREE:
+        return False
+    line = _on_a_line(polynomial)
+    return line is None or len(_gcd(line, [k * c % _PRIME for k, c in enumerate(line)][1:])) > 1
+
+
+def _on_a_line(polynomial: Polynomial) -> list[int] | None:
+    """Coefficients of p(a + b t), ascending; None where a denominator vanishes modulo the prime."""
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(1, _PRIME, size=(2, polynomial.n_variables)).tolist()
+    total = [0] * (polynomial.degree + 1)
+    for exponents, coefficient in polynomial.terms.items():
+        parts = (coefficient.re, coefficient.im)
+        if any(part.denominator % _PRIME == 0 for part in parts):
+            return None
+        re, im = (part.numerator * pow(part.denominator, -1, _PRIME) for part in parts)
+        term = [(re + im * _ROOT) % _PRIME]
+        for k, e in enumerate(exponents):
+            for _ in range(e):
+                term = [(a[k] * low + b[k] * high) % _PRIME for low, high in zip([*term, 0], [0, *term], strict=True)]
+        total = [(t + c) % _PRIME for t, c in zip(total, [*term, *[0] * (len(total) - len(term))], strict=True)]
+    return total
+
+
+def _gcd(left: list[int], right: list[int]) -> list[int]:
+    """Of polynomials modulo the prime, ascending coefficients."""
+    left, right = _trimmed(left), _trimmed(right)
+    while right:
+        inverse = pow(right[-1], -1, _PRIME)
+        while len(left) >= len(right):
+            factor, shift = left[-1] * inverse % _PRIME, len(left) - len(right)
+            padded = [0] * shift + right
+            left = _trimmed([(x - factor * y) % _PRIME for x, y in zip(left, padded, strict=True)])
+        left, right = right, left
+    return left
+
+
+def _trimmed(coefficients: list[int]) -> list[int]:
+    while coefficients and not coefficients[-1]:
+        coefficients = coefficients[:-1]
+    return coefficients
+
+
+def square_free(polynomial: Polynomial) -> Factors:
+    """[(q_i, m_i)] with prod q_i^m_i equal to the polynomial but for a constant, no q_i with a repeated factor."""
+    if not has_repeated_factors(polynomial):
+        return [(polynomial, 1)]
+    import sympy as sp
+
+    symbols = sp.symbols(f"x:{polynomial.n_variables}")
+    domain = sp.QQ if polynomial.is_real else sp.QQ_I
+    _, factors = sp.Poly(polynomial.to_sympy(symbols), *symbols, domain=domain).sqf_list()
+    return [(Polynomial.from_sympy(q.as_expr(), symbols), int(m)) for q, m in factors]
+
+
+def _united(system: PolynomialSystem, parts: list[SolutionSet], weights: list[int], before: SolutionSet) -> SolutionSet:
+    """Points that several parts share are one, and their multiplicities add up."""
+    joined = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("solutions", "singular", "is_real", "condition")
+    }
+    counts = np.concatenate([w * part.multiplicity for part, w in zip(parts, weights, strict=True)])
+    _, first, label = np.unique(
+        sift.clusters(joined["solutions"], sift.SINGULAR_RADIUS), return_index=True, return_inverse=True
+    )
+    multiplicity = np.bincount(label, weights=counts, minlength=len(first)).astype(int)
+    singular = multiplicity > 1
+    paths = [part.paths if part.paths.tracked else PathCount(len(part), len(part), 0, 0, 0) for part in parts]
+
+    def total(name: str) -> int:
+        return sum(w * getattr(p, name) for p, w in zip(paths, weights, strict=True))
+
+    regular = int((~singular).sum())
+    notes = [note for part in parts for note in _notes(part)]
+    return replace(
+        before,
+        solutions=joined["solutions"][first],
+        multiplicity=multiplicity,
+        singular=singular,
+        is_real=joined["is_real"][first],
+        residual=sift.relative_residual(system, joined["solutions"][first]),
+        condition=np.where(singular, np.inf, joined["condition"][first]),
+        paths=PathCount(
+            total("tracked"),
+            regular,
+            total("at_infinity"),
+            total("finite") + total("singular") - regular,
+            total("failed"),
+            not_isolated=total("not_isolated"),
+        ),
+        start=f"{len(parts)} systems of square-free factors: {'; '.join(dict.fromkeys(p.start for p in parts))}",
+        notes=(*dict.fromkeys(notes), "equations with repeated factors: paths are counted with the exponents"),
+    )
+
+
+def _notes(part: SolutionSet) -> Iterator[str]:
+    yield from (note for note in part.notes if not note.startswith("no isolated solutions") and "no path" not in note)
