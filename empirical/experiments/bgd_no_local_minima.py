@@ -69,7 +69,7 @@ class Config:
 PRESETS = {
     "smoke": Config(data="digits", subset=(200, 200), batch=25, rate=0.1, epochs=10, steps=20, piece=None, looks=4,
                     negligible=0.1),
-    "cpu": Config(subset=(1000, 5000), epochs=60, steps=80, piece=None, looks=8),
+    "cpu": Config(subset=(2000, 5000), epochs=40, steps=80, piece=None, looks=8),
     "paper": Config(),
 }  # fmt: skip
 

@@ -68,7 +68,7 @@ class Config:
 PRESETS = {
     "smoke": Config(data="digits", subset=(200, 200), branches=(0, 4, 12), rate=0.5, steps=16, every=8,
                     layers=("all",), piece=None, repeats=3),
-    "cpu": Config(subset=(1000, 1000), branches=(0, 10, 30, 60), rate=0.2, steps=80, every=20, piece=None, repeats=3),
+    "cpu": Config(subset=(2000, 1000), branches=(0, 10, 25, 45), rate=0.2, steps=60, every=15, piece=None, repeats=3),
     "paper": Config(),
 }  # fmt: skip
 
