@@ -146,11 +146,28 @@ def test_multiple_components_are_sampled_and_know_their_points(name):
         assert not component.contains(np.full(system.n_unknowns, 0.37))
 
 
-def test_a_network_with_multiple_zero_error_weights():
+ZERO_TARGETS = {  # the targets are 0: name, widths, power, inputs, whether of the gradient, pieces
+    "v (w x)^2": ((1, 1, 1), 2, [[2]], False, [(1, 1, 1), (1, 1, 2)]),
+    "v (w x)^3": ((1, 1, 1), 3, [[2]], False, [(1, 1, 1), (1, 1, 3)]),
+    "u (v (w x)^2)^2": ((1, 1, 1, 1), 2, [[1]], False, [(2, 1, 1), (2, 1, 2), (2, 1, 4)]),
+    "v w1^2, v w2^2": ((2, 1, 1), 2, [[1, 0], [0, 1]], False, [(1, 1, 4), (2, 1, 1)]),
+    "gradient of v^2 w^4": ((1, 1, 1), 2, [[1], [2]], True, [(1, 1, 1), (1, 1, 3)]),
+}
+
+
+@pytest.mark.parametrize(("widths", "power", "X", "critical", "pieces"), ZERO_TARGETS.values(), ids=ZERO_TARGETS)
+def test_zero_error_weights_of_targets_0_are_multiple(widths, power, X, critical, pieces):
+    network = th.PolynomialNetwork(widths, th.monomial(power), bias=False)
+    make = network.critical_system if critical else network.interpolation_system
+    found = th.zero_set(make(X, [0] * len(X)), seed=0)
+    assert sorted((c.dimension, c.degree, c.multiplicity) for c in found.components) == pieces
+    assert all(c.is_split for c in found.components)
+
+
+def test_multiple_weights_of_a_network_are_told_apart():
     """v (w x)^2 = 0: w = 0 twice, v = 0 once; whatever the data."""
     network = th.PolynomialNetwork((1, 1, 1), th.monomial(2), bias=False)
     found = th.zero_set(network.interpolation_system([[2]], [0]), seed=0)
-    assert sorted((c.dimension, c.degree, c.multiplicity) for c in found.components) == [(1, 1, 1), (1, 1, 2)]
     double = next(c for c in found.components if c.multiplicity == 2)
     assert double.contains([0, 3])
     assert not double.contains([1, 0])
