@@ -5,6 +5,7 @@ import re
 import statistics
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations, pairwise
@@ -119,13 +120,15 @@ def ours(case: Case) -> Decomposition:
 
 
 def phcpy(case: Case, seconds: float) -> Decomposition:
-    """factor.solve: a cascade of homotopies from dimension n - 1 down, then monodromy."""
+    """factor.solve: a cascade of homotopies from the top dimension down, then monodromy.
+
+    It is told the true top dimension: from n - 1 it returns empty sets or single points for most of these systems.
+    """
     python = interpreter()
     if python is None:
         raise PeerError("phcpy is not installed (Debian and Ubuntu: python3-phcpy)")
-    n = case.system.n_unknowns
     polynomials = [f"{text};" for text in decimal_equations(case.system, "i")]
-    request = json.dumps({"polynomials": polynomials, "unknowns": n, "top": n - 1})
+    request = json.dumps({"polynomials": polynomials, "unknowns": case.system.n_unknowns, "top": case.pieces[0][0]})
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
         run([python, str(_WORKER), str(result)], seconds, request)
@@ -195,4 +198,5 @@ def table(rows: list[Row]) -> "Table":
 
 
 def _text(pieces: Pieces) -> str:
-    return " ".join(f"{d}:{degree}" for d, degree in pieces) or "empty"
+    kinds = Counter(pieces).items()
+    return ", ".join(f"{d}:{degree}" if n == 1 else f"{n} of {d}:{degree}" for (d, degree), n in kinds) or "empty"
