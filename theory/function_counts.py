@@ -14,7 +14,7 @@ import numpy as np
 
 from theory.arguments import check_count, check_seed
 from theory.continuation.tape import Recorder, Tape
-from theory.loops import Found, TooManyPointsError, complex_normal, find_all
+from theory.loops import SAME, Found, TooManyPointsError, complex_normal, find_all
 from theory.rank import numerical_rank
 from theory.rings import ring_array
 from theory.symmetries import Junction, junctions
@@ -90,7 +90,7 @@ def degree(variety: "Neurovariety", seed: int, max_points: int | None, progress:
         return 1
     rng = np.random.default_rng([seed, 1])
     section = _generic_section(variety, variety._monomials.largest, rng)
-    found = _sliced(variety, section, rng, seed, limit, section.functions, True, progress)
+    found = _sliced(variety, section, rng, seed, limit, section.functions, progress)
     return len(found.points)
 
 
@@ -116,7 +116,7 @@ def learning_degree(variety: "Neurovariety", seed: int, max_points: int | None, 
 
     tape = section.tape(gradient, len(targets))
     bound = f"at most {2 * _weight_degree(network) - 1}^{variety.dimension} by Bezout's count"
-    found = _limited(bound, tape, targets, start, section.functions, seed, limit, True, progress)
+    found = _limited(bound, tape, targets, start, section.functions, seed, limit, section, progress)
     return len(found.points)
 
 
@@ -128,14 +128,12 @@ def generic_fibre(
     fibre = variety.n_parameters - variety.dimension
     symmetry = variety.symmetry_dimension
     rng = np.random.default_rng([seed, 4])
-    weights = complex_normal(rng, variety.n_parameters)
-    gauge = _gauge(variety._network, weights, rng) if fibre == symmetry else None
-    if gauge is None:
+    fixed = _gauge(variety._network, complex_normal(rng, variety.n_parameters)) if fibre == symmetry else None
+    if fixed is None:
         return GenericFibre(fibre, symmetry, None, None)
-    directions = np.linalg.svd(gauge, full_matrices=True)[2][len(gauge) :].conj().T  # of weights that keep the gauge
-    inputs = complex_normal(rng, variety._monomials.largest, variety._network.n_inputs)
-    section = _Section(variety._network, weights, directions, inputs)
-    found = _sliced(variety, section, rng, seed, limit, lambda points: points, False, progress)
+    free = np.setdiff1d(np.arange(variety.n_parameters), fixed)
+    section = _section(variety, free, complex_normal(rng, variety._monomials.largest, variety._network.n_inputs), rng)
+    found = _sliced(variety, section, rng, seed, limit, lambda points: points, progress)
     sizes = _sizes_of_fibres(section.functions(found.points))
     if len(set(sizes)) > 1:
         raise ArithmeticError(f"fibres of different sizes were found, {sorted(set(sizes))}: try another seed")
@@ -146,11 +144,25 @@ def generic_fibre(
 
 
 def _generic_section(variety: "Neurovariety", n_inputs: int, rng: np.random.Generator) -> _Section:
-    n, k = variety.dimension, variety.n_parameters
-    offset, matrix = complex_normal(rng, k), complex_normal(rng, k, n) / math.sqrt(n)
-    if n == k:
-        offset, matrix = np.zeros(k, complex), np.eye(k, dtype=complex)
-    return _Section(variety._network, offset, matrix, complex_normal(rng, n_inputs, variety._network.n_inputs))
+    """All weights fixed but as many as the variety has dimensions, such that these still reach all of it.
+
+    Those are the first ones that a pivoted QR decomposition of the Jacobian at random weights takes.
+    """
+    from scipy.linalg import qr
+
+    weights = complex_normal(rng, variety.n_parameters)
+    inputs = complex_normal(rng, n_inputs, variety._network.n_inputs)
+    order = qr(variety._network.jacobian(weights, inputs), mode="r", pivoting=True)[1]
+    return _section(variety, np.sort(order[: variety.dimension]), inputs, rng)
+
+
+def _section(variety: "Neurovariety", free: np.ndarray, inputs: np.ndarray, rng: np.random.Generator) -> _Section:
+    """These weights free, the others fixed at random."""
+    offset = complex_normal(rng, variety.n_parameters)
+    offset[free] = 0
+    matrix = np.zeros((variety.n_parameters, len(free)), complex)
+    matrix[free, np.arange(len(free))] = 1
+    return _Section(variety._network, offset, matrix, inputs)
 
 
 def _sliced(
@@ -160,13 +172,12 @@ def _sliced(
     seed: int,
     limit: int,
     images: Callable[[np.ndarray], np.ndarray],
-    affine_sum: bool,
     progress: "Progress | None",
 ) -> Found:
     """The points of the section whose functions lie in a generic affine space of complementary dimension.
 
     That space moves parallel to itself. The sum of the functions is then affine in its position, since the projection
-    of the variety along the space is finite.
+    of the variety along the space is finite; also if each is counted once for each point of its fibre.
     """
     start = complex_normal(rng, variety.dimension)
     values = section.functions(start[None])[0]
@@ -178,25 +189,25 @@ def _sliced(
 
     tape = section.tape(equations, variety.dimension)
     bound = f"at most {_weight_degree(variety._network)}^{variety.dimension} by Bezout's count"
-    return _limited(bound, tape, combine @ values, start, images, seed, limit, affine_sum, progress)
+    return _limited(bound, tape, combine @ values, start, images, seed, limit, section, progress)
 
 
 def _limited(bound: str, *arguments: Any) -> Found:
     """`find_all`, which says what to expect where the points become too many."""
-    tape, parameters, start, images, seed, limit, affine_sum, progress = arguments
+    tape, parameters, start, images, seed, limit, section, progress = arguments
     if progress is not None:
         progress(0, 1, bound)
     try:
         return find_all(
-            tape, parameters, start, images, seed, affine_sum=affine_sum, max_points=limit, progress=progress
+            tape, parameters, start, images, seed, summed=section.functions, max_points=limit, progress=progress
         )
     except TooManyPointsError as error:
         raise TooManyPointsError(f"{error}, {bound}, a path for each and loop: allow more by max_points") from None
 
 
 def _combinations(matrix: np.ndarray, nodes: Sequence[Any]) -> list[Any]:
-    """The rows of a matrix times ring elements."""
-    return [sum(node * complex(c) for c, node in zip(row, nodes, strict=True)) for row in matrix]
+    """The rows of a matrix times ring elements; zeros are left out."""
+    return [sum(node * complex(c) for c, node in zip(row, nodes, strict=True) if c) for row in matrix]
 
 
 def _weight_degree(network: "PolynomialNetwork") -> int:
@@ -228,37 +239,26 @@ def _checked(variety: "Neurovariety", seed: Any, max_points: Any) -> tuple[int, 
 # ---- fibres
 
 
-def _gauge(network: "PolynomialNetwork", weights: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
-    """Linear forms (symmetry dimension, K) whose level sets meet every orbit once; None where none are known.
+def _gauge(network: "PolynomialNetwork", weights: np.ndarray) -> np.ndarray | None:
+    """Which weights to fix so that every orbit of the continuous symmetries is met once; None where that is not known.
 
-    A rescaled unit keeps one linear form of its row of W. Units that mix keep as many as there are units, the same for
-    all rows, and their biases where these can be shifted.
+    Of a rescaled unit one weight; of h units that mix h each, and the biases where these can be shifted.
     """
-    rows = [row for junction in junctions(network) for row in _gauge_of(junction, network.n_parameters, rng)]
-    forms = np.array(rows).reshape(-1, network.n_parameters)
-    moved = forms @ network.symmetries().tangents(weights).T
-    dimension = network.symmetries().dimension
-    if len(forms) != dimension or (dimension and numerical_rank(moved).rank != dimension):
+    fixed = np.array([k for junction in junctions(network) for k in _fixed(junction)], dtype=int)
+    symmetries = network.symmetries()
+    moved = symmetries.tangents(weights)[:, fixed]
+    if len(fixed) != symmetries.dimension or (len(fixed) and numerical_rank(moved).rank != len(fixed)):
         return None
-    return forms
+    return fixed
 
 
-def _gauge_of(junction: Junction, n_parameters: int, rng: np.random.Generator) -> list[np.ndarray]:
-    h, before = junction.n_units, junction.before
+def _fixed(junction: Junction) -> list[int]:
+    h, before, first = junction.n_units, junction.before, junction.here.start
     taps = before.n_weights // h - before.bias
-    mixing = _mixes(junction)
-    covectors = complex_normal(rng, h if mixing else 1, taps)
-    rows = []
-    for unit in range(h):
-        for covector in covectors if mixing or junction.rescalable(unit) else ():
-            row = np.zeros(n_parameters, complex)
-            row[junction.here.start + unit * taps :][:taps] = covector
-            rows.append(row)
-        if mixing and before.bias and junction.absorbs:
-            row = np.zeros(n_parameters, complex)
-            row[junction.here.stop - h + unit] = 1
-            rows.append(row)
-    return rows
+    if not _mixes(junction):
+        return [first + unit * taps for unit in range(h) if junction.rescalable(unit)]
+    rows = [first + unit * taps + k for unit in range(h) for k in range(min(h, taps))]
+    return rows + (list(range(junction.here.stop - h, junction.here.stop)) if before.bias and junction.absorbs else [])
 
 
 def _mixes(junction: Junction) -> bool:
@@ -276,4 +276,4 @@ def _sizes_of_fibres(functions: np.ndarray) -> list[int]:
     """How many points share each function."""
     from theory.continuation.sift import clusters
 
-    return np.bincount(clusters(functions, 1e-6)).tolist()
+    return np.bincount(clusters(functions, SAME)).tolist()

@@ -16,14 +16,15 @@ import numpy as np
 from theory.continuation.sift import close_pairs, clusters
 from theory.continuation.tape import Tape
 from theory.continuation.tracker import DEFAULT as SETTINGS
-from theory.continuation.tracker import REACHED, Progress, track
+from theory.continuation.tracker import HOMOGENISING, REACHED, Progress, track
 
 QUIET_LOOPS = 8  # without news end the search
 MAX_LOOPS = 200
 LINEAR = 1e-7  # relative second difference of a sum that is taken for affine
-_SAME = 1e-6  # relative distance of two images that are one
+_FAR_OUT = 1e-8  # |x_0| / |x| of an end that is taken for infinite, where a path went astray
+SAME = 1e-8  # relative distance of two images that are one: different ones have been seen 3e-8 apart
 _TRACK = SETTINGS._replace(endgame=0.0)
-_CAREFUL = _TRACK._replace(predictor_error=3e-4, newton_ratio=0.05, largest_step=0.05, max_steps=20_000.0)
+_CAREFUL = _TRACK._replace(predictor_error=3e-4, newton_ratio=0.05, largest_step=0.05, max_steps=3_000.0)
 
 Images = Callable[[np.ndarray], np.ndarray]
 
@@ -38,10 +39,10 @@ class IncompleteError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """Points (p, unknowns) with different images, the residual of their sum (None: not tested), and the work."""
+    """Points (p, unknowns) with different images, the second difference of their sum, and the work."""
 
     points: np.ndarray
-    residual: float | None
+    residual: float
     loops: int
     paths: int
 
@@ -53,17 +54,20 @@ def find_all(
     images: Images,
     seed: int,
     *,
-    affine_sum: bool = True,
+    summed: Images | None = None,
     max_points: int,
     progress: Progress | None = None,
 ) -> Found:
     """All points with different images that one (unknowns,) can be carried to by loops from its parameters.
 
-    images: (p, unknowns) -> (p, c); affine_sum: whether their sum over a complete set is affine in the parameters, and
-    to be tested. Raises TooManyPointsError beyond max_points, IncompleteError where MAX_LOOPS do not suffice.
+    images: (p, unknowns) -> (p, c), what tells points apart
+    summed: what has a sum over all points of a complete set that is affine in the parameters; the images by default
+
+    Raises TooManyPointsError beyond max_points, IncompleteError where MAX_LOOPS do not suffice.
     """
     rng = np.random.default_rng([seed, 3])
-    points, paths, quiet, residual = point[None], 0, 0, None
+    points, paths, quiet, residual = point[None], 0, 0, np.inf
+    summed = images if summed is None else summed
     for loop in range(1, MAX_LOOPS + 1):
         way = [parameters, *(_like(parameters, rng) for _ in range(2)), parameters]
         arrived = carry(tape, points, np.array(way))
@@ -75,16 +79,14 @@ def find_all(
         if progress is not None:
             progress(min(quiet, QUIET_LOOPS), QUIET_LOOPS, f"{len(points)} points after {loop} loops")
         if quiet >= QUIET_LOOPS:
-            if not affine_sum:
-                return Found(points, None, loop, paths)
-            residual = _second_difference(tape, parameters, points, images, rng)
+            residual = _second_difference(tape, parameters, points, summed, rng)
             paths += 2 * len(points)
             if residual < LINEAR:
                 return Found(points, residual, loop, paths)
             quiet //= 2
     raise IncompleteError(
-        f"after {MAX_LOOPS} loops the {len(points)} points found do not pass the trace test (residual {residual}): try "
-        "another seed"
+        f"after {MAX_LOOPS} loops the {len(points)} points found do not pass the trace test (residual {residual:.1e}): "
+        "try another seed"
     )
 
 
@@ -98,7 +100,7 @@ def carry(tape: Tape, points: np.ndarray, stations: np.ndarray) -> np.ndarray:
         if len(lost):
             again = track(tape, projective[lost], stations, k, k + 1, _CAREFUL)
             ends.points[lost], ends.info[lost] = again.points, again.info
-        projective = ends.points[ends.status == REACHED]
+        projective = ends.points[(ends.status == REACHED) & (ends.info[:, HOMOGENISING] > _FAR_OUT)]
     return projective[:, :-1] / projective[:, -1:]
 
 
@@ -115,24 +117,24 @@ def _merged(points: np.ndarray, others: np.ndarray, images: Images) -> np.ndarra
     """The points, and those of the others whose images are new."""
     known, news = images(points), images(others)
     seen = np.zeros(len(others), bool)
-    for i, _, _ in close_pairs(news, known, _SAME):
+    for i, _, _ in close_pairs(news, known, SAME):
         seen[i] = True
     fresh = np.flatnonzero(~seen & np.isfinite(news).all(axis=1))
-    _, first = np.unique(clusters(news[fresh], _SAME), return_index=True)
+    _, first = np.unique(clusters(news[fresh], SAME), return_index=True)
     return np.concatenate([points, others[fresh[np.sort(first)]]])
 
 
 def _second_difference(
-    tape: Tape, parameters: np.ndarray, points: np.ndarray, images: Images, rng: np.random.Generator
+    tape: Tape, parameters: np.ndarray, points: np.ndarray, summed: Images, rng: np.random.Generator
 ) -> float:
-    """That of the sum of all images along a line of parameters, relative to their size; inf if a path is lost."""
+    """That of the sum over all points along a line of parameters, relative to its terms; inf if a path is lost."""
     shift = _like(parameters, rng)
     sums, size = [], 0.0
     for step in (-1.0, 0.0, 1.0):
         moved = carry(tape, points, np.array([parameters, parameters + step * shift])) if step else points
         if len(moved) < len(points):
             return float("inf")
-        found = images(moved)
+        found = summed(moved)
         sums.append(found.sum(axis=0))
         size += float(np.abs(found).sum())
     return float(np.abs(sums[0] - 2 * sums[1] + sums[2]).max()) / size

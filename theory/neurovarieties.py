@@ -77,8 +77,8 @@ class Neurovariety:
     ) -> "GenericFibre":
         """The weights that make one generic function: dimension, and their number modulo continuous symmetries.
 
-        Found by monodromy, which ends when loops bring no news; every function then has the same number. Raises
-        ValueError as `degree`, whose points all have their fibres counted.
+        Found by monodromy until the functions of all points pass the trace test; every function must then have the
+        same number. Raises ValueError as `degree`, whose points all have their fibres counted.
         """
         from theory import function_counts
 
