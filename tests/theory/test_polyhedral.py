@@ -156,9 +156,14 @@ def test_the_generic_system_is_solved_completely_whatever_the_lifting():
         assert len(np.unique(points.round(8), axis=0)) == 70
 
 
+def test_more_equations_than_unknowns_are_squared_up_and_excess_points_dropped():
+    found = th.solve(parse("3 2\nx^2 - 1;\ny^2 - 1;\nx*y - 1;"), start="polyhedral")
+    assert found.start.startswith("polyhedral: 4 paths")
+    assert sorted(found.solutions.real.round(9).tolist()) == [[-1, -1], [1, 1]]
+    assert found.paths.excess == 2
+
+
 def test_what_the_polyhedral_start_cannot_do_is_said():
-    with pytest.raises(PolyhedralError, match="as many equations as unknowns"):
-        th.solve(parse("3 2\nx^2 - 1;\ny^2 - 1;\nx*y - 1;"), start="polyhedral")
     with pytest.raises(PolyhedralError, match="max_work"):
         polyhedra(reduce(known_systems.EVERY["cyclic-6"].system), max_work=100.0)
     with pytest.raises(PolyhedralError, match="multiplies a network's equations out"):

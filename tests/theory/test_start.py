@@ -81,5 +81,16 @@ def test_a_multihomogeneous_start_keeps_to_its_terms():
     system = critical_system((1, 2, 1), False)
     with pytest.raises(TooManyPathsError, match="169 paths"):
         th.solve(system, start="multihomogeneous", max_paths=100)
-    with pytest.raises(ValueError, match="square system without affine equations"):
-        th.solve(known_systems.EVERY["katsura-3"].system, start="multihomogeneous")
+    with pytest.raises(ValueError, match="as many independent equations as unknowns"):
+        th.solve(th.PolynomialSystem.parse("3\nx^2 - 1; y^2 - 1; x*y - 1;"), start="multihomogeneous")
+
+
+def test_a_multihomogeneous_start_eliminates_affine_equations():
+    """A x = e x with x normalised, 3 unknowns of x and e: 3 paths in the groups x and e, 8 by total degree."""
+    text = "4\n2*x + y - e*x; x + 3*y + z - e*y; y - z - e*z; x + 2*y - 3*z - 1;"
+    found = th.solve(th.PolynomialSystem.parse(text), start="multihomogeneous")
+    matrix = np.array([[2, 1, 0], [1, 3, 1], [0, 1, -1]])
+    assert found.paths.tracked == 3
+    assert sorted(found.solutions[:, 2].real) == pytest.approx(np.linalg.eigvalsh(matrix), abs=1e-10)
+    katsura = th.solve(known_systems.EVERY["katsura-3"].system, start="multihomogeneous")
+    assert len(katsura) == katsura.paths.tracked == 8

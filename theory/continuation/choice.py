@@ -4,12 +4,15 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+
 from theory.continuation.homotopy import Homotopy, Reduced
 from theory.continuation.polyhedral import Polyhedra, PolyhedralError, TooManyZerosError, polyhedra, polyhedral
 from theory.continuation.start import multihomogeneous, total_degree
 from theory.continuation.tracker import Progress
 from theory.jit import ENGINE
 from theory.multihomogeneous import EXHAUSTIVE_UNKNOWNS, best_partition
+from theory.polynomials import Polynomial
 
 Restart = Callable[[int], Homotopy]
 
@@ -37,6 +40,7 @@ def choose(reduced: Reduced, start: str, seed: int, max_paths: int, progress: Pr
         start == "auto"
         and ENGINE == "numba"
         and bezout > SEARCH_FROM
+        and reduced.system.n_equations == reduced.system.n_unknowns
         and (reduced.system.network is None or not reduced.system.affine)
     ):
         reason = f" instead of {bezout} by total degree"
@@ -86,8 +90,11 @@ def _explained(homotopy: Homotopy, reason: str) -> Homotopy:
 
 
 def _by_partition(reduced: Reduced, max_paths: int) -> Restart:
-    if not _plain(reduced):
-        raise ValueError('start="multihomogeneous" needs a square system without affine equations')
+    if reduced.n_equations != reduced.n_free:
+        raise ValueError(
+            'start="multihomogeneous" needs as many independent equations as unknowns, got '
+            f'{reduced.system.n_equations} in {reduced.system.n_unknowns}: use start="total-degree"'
+        )
     groups, _ = _partition(reduced)
     return lambda gamma: multihomogeneous(reduced, groups, gamma, max_paths)
 
@@ -98,6 +105,21 @@ def _plain(reduced: Reduced) -> bool:
 
 
 def _partition(reduced: Reduced) -> tuple[list[list[int]], int]:
-    """The best partition of the unknowns found, and its number of paths."""
-    count, labels, _ = best_partition(reduced.system.supports)
+    """The best partition of the unknowns found, and its number of paths; of those left by the affine equations."""
+    count, labels, _ = best_partition(reduced.system.supports if _plain(reduced) else _reduced_supports(reduced))
     return [[k for k, label in enumerate(labels) if label == g] for g in range(max(labels) + 1)], count
+
+
+def _reduced_supports(reduced: Reduced) -> list[np.ndarray]:
+    """Exponents (m_i, free) of the other equations, once the affine ones are eliminated, as far as they are generic."""
+    n, network = reduced.n_free, reduced.system.network
+    rng = np.random.default_rng(0)
+    unknowns = [Polynomial.variable(k, n) for k in range(n)]
+    forms = []
+    for row, constant in zip(reduced.reduction.matrix, reduced.reduction.offset, strict=True):
+        form = Polynomial.constant(int(rng.integers(1, 10**6)) if constant else 0, n)
+        for coefficient, unknown in zip(row, unknowns, strict=True):
+            form = form + unknown * (int(rng.integers(1, 10**6)) if coefficient else 0)
+        forms.append(form)
+    equations = reduced.polynomials if network is None else network.polynomials()
+    return [p.evaluate(forms, lambda c: Polynomial.constant(c, n)).exponents for p in equations]

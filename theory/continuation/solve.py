@@ -42,9 +42,10 @@ def solve(
     """All isolated solutions of a system in C^n, each once, with multiplicity; every path is accounted for.
 
     start: "total-degree": prod of the degrees, after affine equations are eliminated, is the number of paths
-        "multihomogeneous": the same for the best partition of the unknowns found
-        "polyhedral": the (stable) mixed volume, for square systems; a network's equations are multiplied out
-        "monodromy": for a network's interpolation equations with slices, see `family`: a path for each solution
+        "multihomogeneous": the same for the best partition found of the unknowns that are left; square systems
+        "polyhedral": the (stable) mixed volume; a network's equations are multiplied out
+        "monodromy": for a network's interpolation equations, square or with slices, see `family`: a path for each
+            solution
         "auto": the one that should be cheaper; `start` of the answer says which and why
     backend: "native", or "phcpy" (PHCpack's blackbox solver, as a peer)
     certify: prove each regular solution by interval arithmetic; the outcome is in `certified`

@@ -14,6 +14,7 @@ import numpy as np
 
 from theory.continuation.homotopy import Reduced, Reduction, balance
 from theory.continuation.tape import Recorder, Tape
+from theory.polynomials import Polynomial
 from theory.polytopes import MixedSubdivision, MixedVolumeError, mixed_subdivision
 
 MAX_TERMS = 20_000  # of a network's equations when multiplied out, at most
@@ -100,8 +101,8 @@ def polyhedra(
     max_work: multiplications (about 10^9 a second) allowed for each support of each mixed volume
     with_constants: give every equation a constant term, so that no path stays where unknowns are 0; more paths
     most: zeros from which on no further cells are looked for
-    Raises TooManyZerosError for more of them, PolyhedralError for systems that are not square, with too many terms or
-    unknowns, or beyond max_work.
+    Raises TooManyZerosError for more of them, PolyhedralError for systems with too many terms or unknowns,
+    or beyond max_work.
     """
     whole = _expanded(reduced)
     n = whole.n_free
@@ -124,11 +125,6 @@ def _expanded(reduced: Reduced) -> Reduced:
     """The scaled system as polynomials, with nothing eliminated: affine equations are sparse, and fewer paths."""
     system = reduced.system
     n = system.n_unknowns
-    if system.n_equations != n:
-        raise PolyhedralError(
-            f"the polyhedral start needs as many equations as unknowns, got {system.n_equations} in {n}: "
-            'use start="total-degree"'
-        )
     if n > MAX_UNKNOWNS:
         raise PolyhedralError(f"the polyhedral start takes up to {MAX_UNKNOWNS} unknowns, got {n}")
     if system.network is None:
@@ -141,8 +137,21 @@ def _expanded(reduced: Reduced) -> Reduced:
                 f'{MAX_TERMS}: use start="total-degree" or "monodromy"'
             )
         polynomials = tuple(balance(p) for p in system.polynomials)
+    polynomials = _squared_up(polynomials, n)
     identity = Reduction(np.eye(n, dtype=complex), np.zeros(n, complex), tuple(range(n)))
     return replace(reduced, reduction=identity, polynomials=polynomials)
+
+
+def _squared_up(polynomials: tuple[Polynomial, ...], n: int) -> tuple[Polynomial, ...]:
+    """n random combinations where there are more equations, the highest degrees first, as `square_up` takes them."""
+    if len(polynomials) == n:
+        return polynomials
+    ordered = sorted(polynomials, key=lambda p: -p.degree)
+    factors = np.exp(2j * np.pi * np.random.default_rng(0).random((n, len(ordered) - n))).round(3)
+    return tuple(
+        sum((q * complex(factor) for factor, q in zip(row, ordered[n:], strict=True)), p)
+        for row, p in zip(factors, ordered[:n], strict=True)
+    )
 
 
 def _strata(
