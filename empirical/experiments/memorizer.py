@@ -128,6 +128,9 @@ def draw(result: Result) -> dict[str, Any]:
     misses["descent, share missed"] = ([t[0] for t in trained], [max(least, float(np.mean(t[2]))) for t in trained])
     plotting.points(misses, x="images n", y="largest miss of a label of size 1", log="xy", axes=right)
     plotting.mark(right, least, "0")
+    for axes in (left, right):
+        axes.set_xticks(sizes, [str(n) for n in sizes])
+        axes.xaxis.minorticks_off()
     return {"memorizer": figure}
 
 

@@ -148,6 +148,8 @@ def draw(result: Result) -> dict[str, Any]:
     series = {"steps taken, mean of nets": (eps, [np.mean(c) for c in counts]),
               "bound, least of nets": (eps, [np.min(b) for b in bounds])}  # fmt: skip
     plotting.lines(series, x="norm of the gradient to be met, eps", y="steps", log="xy", axes=right)
+    right.set_xticks(eps, [f"{e:g}" for e in eps])
+    right.xaxis.minorticks_off()
     return {"steps": figure}
 
 

@@ -136,7 +136,7 @@ def draw(result: Result) -> dict[str, Any]:
     true = [net for net in nets if net.labels == "true"]
     heights = [float(np.mean([getattr(net, name) for net in true])) for name in BOUNDS]
     gap = float(np.mean([net.test_error - net.train_error for net in true]))
-    names = ["union\nbound", "VC", "Rademacher", "measured"]
+    names = ["union", "VC", "Radem.", "measured"]
     label = "test minus training error"
     plotting.bars(names, {"gap": [*heights, gap]}, x="bound, or measured", y=label, log="y", axes=left)
     plotting.mark(left, 1.0, "nothing is said above 1")
