@@ -14,7 +14,7 @@ import numpy as np
 
 from theory.arguments import check_count, check_seed
 from theory.continuation.tape import Recorder, Tape
-from theory.loops import SAME, Found, TooManyPointsError, complex_normal, find_all
+from theory.loops import SAME, Found, IncompleteError, TooManyPointsError, complex_normal, find_all
 from theory.rank import numerical_rank
 from theory.rings import ring_array
 from theory.symmetries import Junction, junctions
@@ -136,7 +136,7 @@ def generic_fibre(
     found = _sliced(variety, section, rng, seed, limit, lambda points: points, progress)
     sizes = _sizes_of_fibres(section.functions(found.points))
     if len(set(sizes)) > 1:
-        raise ArithmeticError(f"fibres of different sizes were found, {sorted(set(sizes))}: try another seed")
+        raise IncompleteError(f"fibres of different sizes were found, {sorted(set(sizes))}: try another seed")
     return GenericFibre(fibre, symmetry, sizes[0], sizes[0] // _permutations(variety._network))
 
 
