@@ -67,7 +67,7 @@ def tracker(systems: str | None, peers: str, seconds: float, compile_time: bool,
 
 def _row(case: "Case", peers: list[str], seconds: float) -> "Row":
     from benchmarks import ours, report
-    from benchmarks.peers import PEERS, PeerError
+    from benchmarks.peers import PeerError, measure
     from benchmarks.systems import PER_PATH
 
     click.echo(f"{case.name} ...", err=True)
@@ -76,7 +76,7 @@ def _row(case: "Case", peers: list[str], seconds: float) -> "Row":
         if name == "phcpy" and case.name not in PER_PATH:
             continue
         try:
-            timings[name] = PEERS[name](case.system, seconds)
+            timings[name] = measure(name, case.system, seconds)
         except PeerError as error:
             missing[name] = str(error)
     system = case.system

@@ -49,7 +49,7 @@ class Speed:
     failed: int
 
 
-def best(work: Callable[[], object], clock: Callable[[], float] = time.process_time, runs: int = 7) -> float:
+def best(work: Callable[[], object], clock: Callable[[], float] = time.process_time, runs: int = 60) -> float:
     """Seconds of the fastest of several runs."""
     times: list[float] = []
     while len(times) < runs and (len(times) < 2 or sum(times) < _LONGEST):

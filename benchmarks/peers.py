@@ -19,6 +19,7 @@ from theory.continuation.phcpy_backend import interpreter
 from theory.systems import PolynomialSystem
 
 _WORKER = Path(__file__).with_name("phcpy_worker.py")
+_QUICK, _REPEATS = 1.0, 6  # CPU seconds below which a solver is run so many times more
 _PATIENCE = 20.0  # wall time per CPU second, on a busy machine
 
 
@@ -145,3 +146,13 @@ PEERS: dict[str, Callable[[PolynomialSystem, float], Timing]] = {
     "phc": phc_blackbox,
     "m2": macaulay2,
 }
+
+
+def measure(name: str, system: PolynomialSystem, seconds: float) -> Timing:
+    """A peer's time. Solvers that need less than a second are run several times, and the fastest counts, as for ours;
+    phcpy's tracking is a median over random numbers already.
+    """
+    first = PEERS[name](system, seconds)
+    if name == "phcpy" or first.seconds > _QUICK:
+        return first
+    return min([first, *(PEERS[name](system, seconds) for _ in range(_REPEATS))], key=lambda timing: timing.seconds)
