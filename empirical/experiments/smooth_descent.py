@@ -50,7 +50,7 @@ class Config:
     seeds: int = 5
     looks: int = 12
     margin: float = 1.2
-    epsilons: tuple[float, ...] = (0.5, 0.2, 0.1, 0.05)
+    epsilons: tuple[float, ...] = (0.3, 0.2, 0.1, 0.05)
 
 
 PRESETS = {
@@ -59,7 +59,7 @@ PRESETS = {
     ),
     "cpu": Config(),
     "paper": Config(
-        subset=None, hidden=64, steps=100_000, looks=100, epsilons=(0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
+        subset=None, hidden=64, steps=100_000, looks=100, epsilons=(0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
     ),
 }
 
