@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from theory.continuation.isolation import Exponents, macaulay_nullity, monomials
-from theory.continuation.straight_line import record
+from theory.continuation.straight_line import Program, record
 from theory.systems import PolynomialSystem
 
 ZERO_RESIDUAL = 1e-8
@@ -23,6 +23,9 @@ _SMALLEST_UNIT = 1.0  # of an unknown near 0
 
 _ORDERS = {1: 24, 2: 12, 3: 9, 4: 6, 5: 5, 6: 4}  # of the power series, by the number of unknowns that are left
 _NOISES = (1e-6, 1e-9)  # relative error of power series at singular points, tried in this order
+MOST_INSTRUCTIONS = 10_000
+"""Of the equations as a straight-line program: a minute."""
+
 _TERMS = 1e3  # coefficients of power series below 1e-10 of that count as 0
 _NEAR = (1e-2, 1e-4)  # distances of hyperplanes from the point
 _STARTS, _STEPS = 64, 80  # of Gauss-Newton iterations to zeros near by
@@ -36,11 +39,15 @@ class NotOnTheSetError(ValueError):
 def germ_dimension(system: PolynomialSystem, zero: np.ndarray, rank: int, seed: int = 0) -> int | None:
     """The largest dimension of the components of the complex zero set through a zero (K,) with a Jacobian of that rank.
 
-    None where the two bounds do not meet: a multiplicity above about 10, or a zero that is known to too few digits.
+    None where the two bounds do not meet (a multiplicity above about 10, a zero known to too few digits), and for
+    equations of more than 10,000 operations.
     """
+    program = record(system)
+    if program.n_value_instructions > MOST_INSTRUCTIONS:
+        return None
     rng = np.random.default_rng(seed)
     least = max(system.n_unknowns - system.n_equations, 0)
-    upper = _upper_bound(system, zero.astype(complex), rank, least, rng)
+    upper = _upper_bound(system, program, zero.astype(complex), rank, least, rng)
     if upper == least:
         return upper
     return upper if _has_zeros_near(system, zero.astype(complex), upper, rng) else None
@@ -54,23 +61,25 @@ def relative_residual_at(system: PolynomialSystem, point: np.ndarray) -> float:
 # ---- upper bound: dual spaces on hyperplanes through the point
 
 
-def _upper_bound(system: PolynomialSystem, point: np.ndarray, rank: int, least: int, rng: np.random.Generator) -> int:
+def _upper_bound(
+    system: PolynomialSystem, program: Program, point: np.ndarray, rank: int, least: int, rng: np.random.Generator
+) -> int:
     """The least number of hyperplanes through the point that are seen to leave it isolated."""
     corank = system.n_unknowns - rank
     bound = corank
     for dimension in range(corank - 1, max(least, corank - max(_ORDERS)) - 1, -1):
-        if not _is_isolated_on(system, point, rank, dimension, rng):
+        if not _is_isolated_on(system, program, point, rank, dimension, rng):
             return bound
         bound = dimension
     return bound
 
 
 def _is_isolated_on(
-    system: PolynomialSystem, point: np.ndarray, rank: int, dimension: int, rng: np.random.Generator
+    system: PolynomialSystem, program: Program, point: np.ndarray, rank: int, dimension: int, rng: np.random.Generator
 ) -> bool:
     """Whether the dual space on so many hyperplanes stops growing."""
     left = system.n_unknowns - rank - dimension
-    reduced = _reduced(system, point, rank, dimension, _ORDERS[left], rng)
+    reduced = _reduced(system, program, point, rank, (dimension, _ORDERS[left]), rng)
     if not reduced:
         return False
     for noise in _NOISES:
@@ -90,12 +99,19 @@ def _up_to(series: dict[Exponents, complex], order: int) -> dict[Exponents, comp
 
 
 def _reduced(
-    system: PolynomialSystem, point: np.ndarray, rank: int, dimension: int, order: int, rng: np.random.Generator
+    system: PolynomialSystem,
+    program: Program,
+    point: np.ndarray,
+    rank: int,
+    size: tuple[int, int],
+    rng: np.random.Generator,
 ) -> list[dict[Exponents, complex]]:
     """The equations on hyperplanes through the point, after the regular directions were eliminated: power series in
     as many unknowns as are left, each relative to the size of its terms.
+
+    size: how many hyperplanes, and the order of the series
     """
-    n = system.n_unknowns
+    n, (dimension, order) = system.n_unknowns, size
     units = np.hypot(np.abs(point), _SMALLEST_UNIT)
     inside = np.linalg.qr(rng.standard_normal((n, n - dimension)) + 1j * rng.standard_normal((n, n - dimension)))[0]
     inside = units[:, None] * inside  # columns: directions in the hyperplanes
@@ -104,7 +120,6 @@ def _reduced(
     algebra = _Algebra(n - dimension - rank, order)
     kernel = inside @ right[rank:].conj().T
     regular = inside @ right[:rank].conj().T
-    program = record(system)
     constants = [algebra.constant(complex(c)) for c in program.constants]
     flat = point[:, None] * algebra.one + kernel @ algebra.variables
     solved = np.zeros((rank, algebra.size), complex)
