@@ -9,6 +9,7 @@ from theory.systems import PolynomialSystem
 
 _ROUNDING = 1e-15  # of equations, relative to their terms
 _SMALL = 1e-3  # scaled singular values above that are not 0 at any point that counts as a zero
+_MOST_CURVED = 24  # of the nearly singular directions along which second derivatives are looked at
 _REFINED = 4  # Gauss-Newton steps
 _STEP = 1e-4  # of central differences of Hessians, in units of the unknowns
 
@@ -70,7 +71,7 @@ class Scaled:
         small = np.flatnonzero(sizes < _SMALL)
         curvature = [
             float(np.linalg.norm(system.hessian_contraction(w, left[:, k].conj() / scale) * np.outer(units, units), 2))
-            for k in small
+            for k in small[:: 1 + len(small) // _MOST_CURVED]
         ]
         unknown = max(_ROUNDING, float(np.linalg.norm(values[small])))
         floor = max(10 * _ROUNDING, 3 * (unknown * max(curvature, default=0.0)) ** 0.5)
