@@ -28,8 +28,7 @@ from theory.layers import (
     constant,
     join,
 )
-
-Pair = tuple[int, int]
+from theory.windows import Pair, gather, inverse, n_positions, pair, window_indices
 
 
 @dataclass(frozen=True)
@@ -57,22 +56,22 @@ class Convolution:
             check_size(channels, "number of channels")
         check_bias(self.bias)
         for name, least in (("kernel_size", 1), ("stride", 1), ("padding", 0)):
-            object.__setattr__(self, name, _pair(getattr(self, name), name, least))
+            object.__setattr__(self, name, pair(getattr(self, name), name, least))
         if self.size is not None:
-            object.__setattr__(self, "size", _pair(self.size, "size", 1))
+            object.__setattr__(self, "size", pair(self.size, "size", 1))
             self._positions()
 
     def _pairs(self) -> tuple[Pair, Pair, Pair, Pair]:
         """Kernel, stride, padding and image."""
         if self.size is None:
             raise ValueError(f"{self} does not know the size of its images: give size=(height, width)")
-        kernel, stride, padding = (_pair(each, "", 0) for each in (self.kernel_size, self.stride, self.padding))
+        kernel, stride, padding = (pair(each, "", 0) for each in (self.kernel_size, self.stride, self.padding))
         return kernel, stride, padding, self.size
 
     def _positions(self) -> Pair:
         """Height and width of the output."""
         kernel, stride, padding, size = self._pairs()
-        return _positions(size, kernel, stride, padding)
+        return n_positions(size, kernel, stride, padding)
 
     @property
     def input_shape(self) -> Shape:
@@ -96,18 +95,18 @@ class Convolution:
 
     @property
     def _taps(self) -> int:
-        return self.in_channels * math.prod(_pair(self.kernel_size, "", 1))
+        return self.in_channels * math.prod(pair(self.kernel_size, "", 1))
 
     def placed(self, shape: Shape) -> "Convolution":
         image = _image(self, shape)
         if image[0] != self.in_channels:
-            raise ValueError(f"{self} takes {self.in_channels} channels, the layer before gives {image[0]}")
+            raise ValueError(f"{self} takes {self.in_channels} channels, but gets {image[0]}")
         if self.size not in (None, image[1:]):
-            raise ValueError(f"{self} takes images of size {self.size}, the layer before gives {image[1:]}")
+            raise ValueError(f"{self} takes images of size {self.size}, but gets {image[1:]}")
         return replace(self, size=image[1:])
 
     def names(self, number: int) -> list[str]:
-        kernel = _pair(self.kernel_size, "", 1)
+        kernel = pair(self.kernel_size, "", 1)
         sizes = (self.out_channels, self.in_channels, *kernel)
         places = [tuple(int(k) + 1 for k in place) for place in np.ndindex(*sizes)]
         weights = [f"w{number}_{o}_{i}_{row}_{column}" for o, i, row, column in places]
@@ -117,12 +116,12 @@ class Convolution:
     def _patches(self) -> np.ndarray:
         """(taps, positions): the input that each tap of the kernel sees at each position; n_inputs is padding."""
         kernel, stride, padding, _ = self._pairs()
-        windows = _windows(self.input_shape, kernel, stride, padding)  # (channels, out h, out w, kernel h, kernel w)
+        windows = window_indices(self.input_shape, kernel, stride, padding)  # (channels, *positions, *kernel)
         return windows.transpose(0, 3, 4, 1, 2).reshape(self._taps, -1)
 
     @cached_property
     def _users(self) -> np.ndarray:
-        return _inverse(self._patches, self.n_inputs)
+        return inverse(self._patches, self.n_inputs)
 
     def _matrix(self, w: Any) -> Any:
         """(..., 1, out_channels, taps)."""
@@ -134,7 +133,7 @@ class Convolution:
         return linear(lambda a: a.reshape(*a.shape[:-1], self.out_channels, a.shape[-1] // self.out_channels), g)
 
     def forward(self, w: Any, x: Any) -> Any:
-        z = self._matrix(w) @ _gather(x, self._patches)
+        z = self._matrix(w) @ gather(x, self._patches)
         if self.bias:
             z = z + linear(lambda a: a[..., None, -self.out_channels :, None], w)
         return linear(lambda a: a.reshape(*a.shape[:-2], a.shape[-2] * a.shape[-1]), z)
@@ -142,18 +141,18 @@ class Convolution:
     def backward(self, w: Any, x: Any, g: Any) -> Any:
         by_tap = linear(lambda a: np.swapaxes(a, -1, -2), self._matrix(w)) @ self._split(g)  # (..., N, taps, positions)
         flat = linear(lambda a: a.reshape(*a.shape[:-2], a.shape[-2] * a.shape[-1]), by_tap)
-        return linear(lambda a: a.sum(axis=-1), _gather(flat, self._users))
+        return linear(lambda a: a.sum(axis=-1), gather(flat, self._users))
 
     def weight_gradient(self, x: Any, g: Any, per_sample: bool) -> Any:
         split = self._split(g)
-        matrix = split @ linear(lambda a: np.swapaxes(a, -1, -2), _gather(x, self._patches))
+        matrix = split @ linear(lambda a: np.swapaxes(a, -1, -2), gather(x, self._patches))
         flat = linear(lambda a: a.reshape(*a.shape[:-2], a.shape[-2] * a.shape[-1]), matrix)
         if self.bias:
             flat = linear(join, flat, linear(lambda a: a.sum(axis=-1), split))
         return flat if per_sample else linear(lambda a: a.sum(axis=-2), flat)
 
     def degrees(self, inputs: np.ndarray) -> np.ndarray:
-        highest = _gather(inputs, self._patches, -1).max(axis=-2)
+        highest = gather(inputs, self._patches, -1).max(axis=-2)
         outputs = np.where(highest < 0, -1, highest + 1)
         return np.tile(np.maximum(outputs, 1) if self.bias else outputs, self.out_channels)
 
@@ -173,20 +172,20 @@ class AveragePool(Weightless):
     shape: Shape | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "kernel_size", _pair(self.kernel_size, "kernel_size", 1))
+        object.__setattr__(self, "kernel_size", pair(self.kernel_size, "kernel_size", 1))
         stride = self.kernel_size if self.stride is None else self.stride
-        object.__setattr__(self, "stride", _pair(stride, "stride", 1))
+        object.__setattr__(self, "stride", pair(stride, "stride", 1))
         if self.shape is not None:
             object.__setattr__(self, "shape", _image(self, self.shape))
-            _positions(self.input_shape[1:], *self._pairs())
+            n_positions(self.input_shape[1:], *self._pairs())
 
     def _pairs(self) -> tuple[Pair, Pair, Pair]:
         """Window, stride and padding."""
-        return _pair(self.kernel_size, "", 1), _pair(self.stride, "", 1), (0, 0)
+        return pair(self.kernel_size, "", 1), pair(self.stride, "", 1), (0, 0)
 
     @property
     def output_shape(self) -> Shape:
-        return (self.input_shape[0], *_positions(self.input_shape[1:], *self._pairs()))
+        return (self.input_shape[0], *n_positions(self.input_shape[1:], *self._pairs()))
 
     def placed(self, shape: Shape) -> "AveragePool":
         return replace(self, shape=_image(self, shape))
@@ -194,23 +193,23 @@ class AveragePool(Weightless):
     @cached_property
     def _windows(self) -> np.ndarray:
         """(window, n_outputs): the inputs that each output is the mean of."""
-        windows = _windows(self.input_shape, *self._pairs())
+        windows = window_indices(self.input_shape, *self._pairs())
         return windows.reshape(self.n_outputs, -1).T
 
     @cached_property
     def _users(self) -> np.ndarray:
         """(n_inputs, uses): the outputs that each input enters; n_outputs is none."""
-        places = _inverse(self._windows, self.n_inputs)
+        places = inverse(self._windows, self.n_inputs)
         return np.where(places < self._windows.size, places % self.n_outputs, self.n_outputs)
 
     def _share(self, like: Any) -> Any:
         return constant(Fraction(1, len(self._windows)), like)
 
     def forward(self, w: Any, x: Any) -> Any:
-        return linear(lambda a: a.sum(axis=-2), _gather(x, self._windows)) * self._share(x)
+        return linear(lambda a: a.sum(axis=-2), gather(x, self._windows)) * self._share(x)
 
     def backward(self, w: Any, x: Any, g: Any) -> Any:
-        return linear(lambda a: a.sum(axis=-1), _gather(g, self._users)) * self._share(x)
+        return linear(lambda a: a.sum(axis=-1), gather(g, self._users)) * self._share(x)
 
     def degrees(self, inputs: np.ndarray) -> np.ndarray:
         return inputs[..., self._windows].max(axis=-2)
@@ -223,6 +222,8 @@ def arranged(
     layers: Iterable[Layer | PolynomialActivation], input_shape: Sequence[int] | None = None
 ) -> tuple[Layer, ...]:
     """Layers one after the other, each on what the one before it gives; see `PolynomialNetwork.from_layers`."""
+    if not np.iterable(layers):
+        raise TypeError(f"layers must be a sequence such as [Dense(2, 3), monomial(2), Dense(3, 1)], got {layers!r}")
     built: list[Layer] = []
     for given in layers:
         layer = Activate(given) if isinstance(given, PolynomialActivation) else given
@@ -235,7 +236,7 @@ def arranged(
             kind = "an activation" if isinstance(layer, Activate) else f"{layer}"
             raise ValueError(f"a network begins with an affine layer, Dense or Convolution, got {kind} first")
         elif input_shape is not None:
-            layer = layer.placed(tuple(input_shape))
+            layer = layer.placed(checked_shape(input_shape))
         elif isinstance(layer, Convolution) and layer.size is None:
             raise ValueError("a network that begins with a convolution needs input_shape=(channels, height, width)")
         built.append(layer)
@@ -244,63 +245,16 @@ def arranged(
     return tuple(built)
 
 
-# ---- geometry
-
-
-def _pair(value: Any, name: str, least: int) -> Pair:
-    entries = tuple(value) if isinstance(value, tuple | list) else (value, value)
-    whole = all(isinstance(e, int | np.integer) and not isinstance(e, bool) and e >= least for e in entries)
-    if len(entries) != 2 or not whole:
-        raise ValueError(f"{name} must be a whole number of at least {least}, or a pair of these, got {value!r}")
-    return int(entries[0]), int(entries[1])
+def checked_shape(shape: Any) -> Shape:
+    """An input shape as a tuple. Raises ValueError for anything but (n,) and (channels, height, width), all above 0."""
+    sizes = tuple(shape) if isinstance(shape, Sequence | np.ndarray) and not isinstance(shape, str) else ()
+    whole = all(isinstance(size, int | np.integer) and not isinstance(size, bool) and size > 0 for size in sizes)
+    if len(sizes) not in (1, 3) or not whole:
+        raise ValueError(f"input_shape must be (channels, height, width), whole numbers above 0, got {shape!r}")
+    return tuple(map(int, sizes))
 
 
 def _image(layer: Any, shape: Shape) -> tuple[int, int, int]:
     if len(shape) != 3:
-        raise ValueError(f"{layer} takes images (channels, height, width), the layer before gives {shape}")
+        raise ValueError(f"{layer} takes images (channels, height, width), but gets {shape}")
     return int(shape[0]), int(shape[1]), int(shape[2])
-
-
-def _positions(size: Shape, kernel: Pair, stride: Pair, padding: Pair) -> Pair:
-    """How many places a window has, vertically and horizontally."""
-    room = [length + 2 * p - k for length, k, p in zip(size, kernel, padding, strict=True)]
-    if min(room) < 0:
-        raise ValueError(
-            f"a window of {kernel[0]} x {kernel[1]} does not fit into an image of {size[0]} x {size[1]} with padding "
-            f"{padding[0]}, {padding[1]}"
-        )
-    return room[0] // stride[0] + 1, room[1] // stride[1] + 1
-
-
-def _windows(shape: Shape, kernel: Pair, stride: Pair, padding: Pair) -> np.ndarray:
-    """Indices of the numbers in each window, (channels, *positions, *kernel); that of no number stands for padding."""
-    channels, height, width = shape
-    n = channels * height * width
-    grid = np.full((channels, height + 2 * padding[0], width + 2 * padding[1]), n)
-    grid[:, padding[0] : padding[0] + height, padding[1] : padding[1] + width] = np.arange(n).reshape(shape)
-    windows = np.lib.stride_tricks.sliding_window_view(grid, kernel, axis=(1, 2))
-    return windows[:, :: stride[0], :: stride[1]]
-
-
-def _inverse(table: np.ndarray, n: int) -> np.ndarray:
-    """(n, uses): the flat places where each of 0, ..., n - 1 stands in a table; the table's size fills up the rows."""
-    flat = table.ravel()
-    order = np.argsort(flat, kind="stable")
-    order = order[flat[order] < n]
-    counts = np.bincount(flat, minlength=n + 1)[:n]
-    within = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
-    places = np.full((n, max(int(counts.max(initial=0)), 1)), flat.size)
-    places[flat[order], within] = order
-    return places
-
-
-def _gather(x: Any, table: np.ndarray, filling: int = 0) -> Any:
-    """x[..., table]; an index beyond the last one gives the filling."""
-
-    def look_up(a: np.ndarray) -> np.ndarray:
-        if table.max(initial=0) < a.shape[-1]:
-            return a[..., table]
-        beyond = np.full((*a.shape[:-1], 1), filling, dtype=a.dtype)
-        return np.concatenate([a, beyond], axis=-1)[..., table]
-
-    return linear(look_up, x)

@@ -82,9 +82,9 @@ class Dense:
 
     def placed(self, shape: Shape) -> "Dense":
         if len(shape) > 1:
-            raise ValueError(f"{self} takes a row of numbers, the layer before gives {shape}: put Flatten() between")
+            raise ValueError(f"{self} takes a row of numbers, but gets {shape}: put Flatten() between")
         if shape != (self.n_inputs,):
-            raise ValueError(f"{self} takes {self.n_inputs} inputs, the layer before gives {shape[0]}")
+            raise ValueError(f"{self} takes {self.n_inputs} inputs, but gets {shape[0]}")
         return self
 
     @property
@@ -217,6 +217,10 @@ class Normalise(Weightless):
 
     def __post_init__(self) -> None:
         for name in ("scale", "shift"):
+            if not np.iterable(getattr(self, name)):
+                raise TypeError(
+                    f"the {name} of a normalisation has a number for each channel, got {getattr(self, name)!r}"
+                )
             exact = [gaussian(value) for value in getattr(self, name)]
             if any(number.im for number in exact):
                 raise ValueError(f"the {name} of a normalisation must be real")
@@ -229,7 +233,7 @@ class Normalise(Weightless):
 
     def placed(self, shape: Shape) -> "Normalise":
         if shape[0] != len(self.scale):
-            raise ValueError(f"{self} takes {len(self.scale)} channels, the layer before gives {shape[0]}")
+            raise ValueError(f"{self} takes {len(self.scale)} channels, but gets {shape[0]}")
         return replace(self, shape=shape)
 
     def _each(self, values: tuple[Fraction, ...], like: Any) -> Any:

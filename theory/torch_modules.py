@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from theory.activations import PolynomialActivation
-from theory.image_layers import AveragePool, Convolution
+from theory.image_layers import AveragePool, Convolution, checked_shape
 from theory.layers import Activate, Dense, Flatten, Layer, Normalise, Shape
 from theory.network_equations import NetworkEquations
 
@@ -116,7 +116,7 @@ def from_module(
         raise TypeError(f"from_torch takes a torch module, got {type(module).__name__}")
     layers: list[Layer | PolynomialActivation] = []
     parts: list[np.ndarray] = []
-    shape: Shape | None = None if input_shape is None else tuple(input_shape)
+    shape = None if input_shape is None else checked_shape(input_shape)
     for _, leaf in module.named_modules(remove_duplicate=False):  # one activation may serve several layers
         layer = None if list(leaf.children()) else _layer(leaf, shape)
         if isinstance(layer, PolynomialActivation):
@@ -155,15 +155,19 @@ def fitting_shape(module: Any) -> Shape | None:
     first = next((leaf for leaf in module.modules() if isinstance(leaf, nn.Conv2d | nn.Linear)), None)
     if not isinstance(first, nn.Conv2d):
         return None
+    said: list[str] = []
     for side in range(1, MAX_SIDE + 1):
         try:
             from_module(module, (first.in_channels, side, side))
-        except ValueError:
-            if side == MAX_SIDE:
-                raise
+        except ValueError as error:
+            said.append(str(error))
         else:
-            break
-    return (first.in_channels, side, side)
+            return (first.in_channels, side, side)
+    if len(set(said)) == 1:  # the size is not what it lacks
+        raise ValueError(said[0])
+    raise ValueError(
+        f"no square images of up to {MAX_SIDE} pixels a side fit this module; with the largest, {said[-1]}"
+    )
 
 
 def _first_shape(layer: Layer) -> Shape:

@@ -164,6 +164,8 @@ def test_modules_that_are_not_polynomial_are_refused():
         th.bounds(PlainCNN(), n_data=5)
     with pytest.raises(ValueError, match="groups=1"):
         th.bounds(nn.Sequential(nn.Conv2d(2, 2, 3, groups=2)), n_data=5)
+    with pytest.raises(ValueError, match="no square images of up to 256 pixels a side fit this module"):
+        th.bounds(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(7, 1)), n_data=5)
     with pytest.raises(ValueError, match="need n_data"):
         th.bounds(nn.Linear(2, 1))
 
