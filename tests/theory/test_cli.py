@@ -333,3 +333,11 @@ def test_help_answers_without_loading_anything_heavy():
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "zero-set" in answer.stdout
     assert answer.stderr.strip() == ""
+
+
+def test_solve_starts_fast_because_it_loads_neither_sympy_nor_torch(write):
+    code = f"import sys, theory.__main__ as m\nm.main(['solve', {write(CIRCLE)!r}, '--json'])\n"
+    code += "print(*sorted({'sympy', 'torch', 'flint', 'joblib', 'rich'} & set(sys.modules)), file=sys.stderr)"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert len(json.loads(answer.stdout)["solutions"]) == 4
+    assert answer.stderr.strip() == ""
