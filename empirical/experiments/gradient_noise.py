@@ -38,7 +38,7 @@ class Config:
     epochs: of SGD before the early and the late point; batches: sizes b; draws: minibatches of each size
     components: those of largest variance that are looked at; directions: random sums of them, whose variance tells the
         covariance of the components
-    judged: the batch size of the verdict on the shape, which the source trains with elsewhere
+    judged: the batch size of the verdict on the shape, which the source trains with elsewhere; judged_draws: of it
     looks: largest distance at which a law still looks Gaussian: less than that of a uniform law (0.057) or of two equal
         exponentials back to back (Laplace, 0.062), which do not; more than that of a logistic law (0.023), which does
     """
@@ -49,10 +49,11 @@ class Config:
     rate: float = 0.003
     epochs: tuple[int, int] = (1, 60)
     batches: tuple[int, ...] = (1, 10, 100, 1000)
-    draws: int = 40_000
+    draws: int = 20_000
     components: int = 50
     directions: int = 20
     judged: int = 100
+    judged_draws: int = 400_000
     looks: float = 0.05
     confidence: float = 0.999
 
@@ -66,11 +67,12 @@ PRESETS = {
         epochs=(1, 20),
         batches=(1, 10, 100),
         draws=4000,
+        judged_draws=12_000,
         components=20,
         directions=10,
     ),
     "cpu": Config(),
-    "paper": Config(subset=(20_000, 10_000), hidden=(128, 64), epochs=(1, 200), draws=200_000),
+    "paper": Config(subset=(20_000, 10_000), hidden=(128, 64), epochs=(1, 200), draws=100_000),
 }
 
 
@@ -163,7 +165,9 @@ def compute(
         sums = rng.normal(size=(config.components, config.directions)) / singles.std(0)[:, None]
         singles = np.hstack([singles, singles @ sums])
         kinds = [(b, way) for b in config.batches if b < len(singles) for way in (False, True)]
-        samples = {(b, way): minibatches(singles, b, config.draws, rng, way) for b, way in kinds}
+        samples = {
+            (b, way): minibatches(singles, b, _draws(config, b, way), rng, way).astype(np.float32) for b, way in kinds
+        }
         found.append(Noise(point, loss, singles, samples))
         if progress is not None:
             progress(done, 2, f"{point} point, loss {loss:.3g}")
@@ -187,7 +191,7 @@ def compute(
         tolerance=(
             f"means, covariances: {config.confidence:.1%}, all of them together (Bonferroni); shape: median distance "
             f"up to {config.looks}, our reading of 'looks' (uniform 0.057, Laplace 0.062, logistic 0.023), known to "
-            f"±{band(config):.4f} at error rate 0.01 (Dvoretzky-Kiefer-Wolfowitz, all components together)"
+            f"±{band(config, config.judged_draws):.4f} at error rate 0.01 (Dvoretzky-Kiefer-Wolfowitz, all together)"
         ),
         seed=seed,
         note=(
@@ -199,9 +203,13 @@ def compute(
     return Result(claim, rows, {"found": found, "config": config})
 
 
-def band(config: Config) -> float:
+def _draws(config: Config, batch: int, replacement: bool) -> int:
+    return config.judged_draws if batch == config.judged and not replacement else config.draws
+
+
+def band(config: Config, draws: int) -> float:
     """How far the distance of samples is from that of their law, at most, for all components together."""
-    return float(np.sqrt(np.log(2 * config.components / 0.01) / (2 * config.draws)))
+    return float(np.sqrt(np.log(2 * config.components / 0.01) / (2 * draws)))
 
 
 def _by_batch(rows: list[dict[str, Any]]) -> str:
@@ -211,7 +219,8 @@ def _by_batch(rows: list[dict[str, Any]]) -> str:
 
 def _row(noise: Noise, batch: int, replacement: bool, config: Config) -> dict[str, Any]:
     """Mean, covariance and shape of one batch size."""
-    standard, draws = noise.standard(batch, replacement), config.draws
+    standard = noise.standard(batch, replacement)
+    draws = len(standard)
     components = standard[:, : config.components]
     kurtosis = stats.kurtosis(noise.singles, axis=0) / batch if replacement else None
     exact = kurtosis if kurtosis is not None else excess_kurtosis_of_means(noise.singles, batch)
@@ -224,6 +233,7 @@ def _row(noise: Noise, batch: int, replacement: bool, config: Config) -> dict[st
         "loss": noise.loss,
         "batch": batch,
         "replacement": replacement,
+        "draws": draws,
         "largest_z_of_mean": float(abs(standard.mean(0)).max() * np.sqrt(draws)),
         "mean_variance_ratio": float(ratio[: config.components].mean()),
         "mean_variance_ratio_of_directions": float(ratio[config.components :].mean()),
@@ -263,7 +273,7 @@ def _shape(rows: list[dict[str, Any]], point: str, config: Config) -> Case:
     kinds = [row for row in rows if row["point"] == point and not row["replacement"]]
     row = min(kinds, key=lambda r: abs(r["batch"] - config.judged))
     found = {key: round(row[key], 4) for key in ("median_distance", "median_excess_kurtosis", "rejected")}
-    off, error = row["median_distance"], band(config)
+    off, error = row["median_distance"], band(config, row["draws"])
     agrees = True if off + error <= config.looks else False if off - error > config.looks else None
     name = f"{point}, b = {row['batch']}: looks Gaussian, median distance of the laws (± {error:.4f})"
     return Case(name, f"<= {config.looks}", found, agrees)
@@ -292,7 +302,11 @@ def draw(result: Result) -> "dict[str, Figure]":
     off, kurtosis = {}, {}
     for noise in found:
         rows = [row for row in result.table if row["point"] == noise.point and not row["replacement"]]
-        off[noise.point] = (sizes, [row["median_distance"] for row in rows], [band(config)] * len(rows))
+        off[noise.point] = (
+            sizes,
+            [row["median_distance"] for row in rows],
+            [band(config, row["draws"]) for row in rows],
+        )
         kurtosis[noise.point] = (sizes, [row["median_excess_kurtosis"] for row in rows])
         kurtosis[f"{noise.point}, theory"] = (sizes, [row["predicted_kurtosis"] for row in rows])
     plotting.lines(off, x="batch size b", y="median distance to a Gaussian", title="Shape", log="x", axes=left)

@@ -16,7 +16,7 @@ from theory.claims import minimum_norm as minimum_norm_theory
 @pytest.fixture(scope="module")
 def noise():
     config = gradient_noise.PRESETS["smoke"]
-    config = replace(config, epochs=(1, 6), draws=2000)
+    config = replace(config, epochs=(1, 6), draws=2000, judged_draws=2000)
     return gradient_noise.compute(config, load_data("digits", subset=config.subset, seed=0), seed=0)
 
 
@@ -89,15 +89,15 @@ def test_laws_that_do_not_look_gaussian_are_beyond_the_limit_and_one_that_does_i
 @pytest.mark.parametrize(("distance", "agrees"), [(0.01, True), (0.2, False), (0.0501, None)])
 def test_the_shape_is_undecided_where_the_draws_do_not_tell(distance, agrees):
     keys = {"median_distance": distance, "median_excess_kurtosis": 0.1, "rejected": 0.0}
-    rows = [{"point": "late", "batch": b, "replacement": False} | keys for b in (10, 100)]
+    rows = [{"point": "late", "batch": b, "replacement": False, "draws": 20_000} | keys for b in (10, 100)]
     assert gradient_noise._shape(rows, "late", gradient_noise.Config()).agrees is agrees
 
 
 def test_distances_stray_no_further_than_the_band_says():
-    config = gradient_noise.Config(draws=500, components=10)
+    config = gradient_noise.Config(components=10)
     samples = np.random.default_rng(0).normal(size=(100, 500, 10))
     worst = [max(stats.kstest(c, "norm").statistic for c in of.T) for of in samples]
-    assert np.mean(np.array(worst) > gradient_noise.band(config)) < 0.07  # 0.01 promised; 7 of 100 once in 10^4
+    assert np.mean(np.array(worst) > gradient_noise.band(config, 500)) < 0.07  # 0.01 promised; 7 of 100 once in 10^4
 
 
 def test_excess_kurtosis_of_a_mean_is_that_of_its_population_shrunk():
