@@ -48,7 +48,8 @@ _DOUBTFUL_CONDITION = 1e10  # above that an end may be singular
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What became of each path: kind (p,), points (p, n) of the scaled system where finite, winding (p,) number."""
+    """What became of each path: kind (p,), points (p, n) of the scaled system where finite, winding (p,) number: 0 for
+    ends at infinity round which no circuit has closed."""
 
     kind: np.ndarray
     points: np.ndarray
@@ -73,8 +74,9 @@ def ends_of(
         ends.points[lost], ends.info[lost] = again.points, again.info
     outcome = settled(homotopy, ends)
     size = ends.info[:, HOMOGENISING]
-    outcome.kind[(outcome.kind == INFINITE) & (size > _NEAR)] = FAILED
-    again = (ends.status == STALLED) & (size > _NOT_FAR)
+    open_ended = (outcome.kind == INFINITE) & (outcome.winding == 0)
+    outcome.kind[open_ended & (size > _NEAR)] = FAILED
+    again = open_ended & (ends.status == STALLED) & (size > _NOT_FAR)
     if homotopy.complete:  # no path of a whole set should go to infinity
         again[:] = True
     doubtful = (outcome.kind == FAILED) | ((outcome.kind == INFINITE) & again)
@@ -137,25 +139,26 @@ def settled(homotopy: Homotopy, ends: Ends, endgame: bool = True) -> Outcome:
     kind = np.full(len(status), FAILED)
     stopped = (status == REACHED) | (status == STALLED)
     far_out = stopped & (info[:, HOMOGENISING] < _FAR_OUT) & (info[:, LAST_U] <= 1e-6)
-    kind[(status == HEADED_OUT) | far_out] = INFINITE
+    headed_out = status == HEADED_OUT
+    kind[(headed_out & (info[:, HOMOGENISING] <= _NEAR)) | far_out] = INFINITE
     reached = np.flatnonzero((status == REACHED) & ~far_out)
     unclear = info[reached, PIVOTS] < _DOUBTFUL_PIVOTS
     unclear[unclear] = condition_at_end(homotopy, ends.points[reached[unclear]]) > _DOUBTFUL_CONDITION
     unclear |= info[reached, ERROR] > _DOUBTFUL_ERROR
     kind[reached[~unclear]] = FINITE
-    points, winding = homotopy.affine(ends.points), np.ones(len(status), int)
+    points, winding = homotopy.affine(ends.points), np.where(kind == INFINITE, 0, 1)
     _rescue(homotopy.reduced.scaled, kind, points, np.flatnonzero((kind == FAILED) & stopped & (info[:, LAST_U] == 0)))
-    doubtful = np.flatnonzero((kind == FAILED) & stopped)
+    doubtful = np.flatnonzero((kind == FAILED) & (stopped | headed_out))
     if len(doubtful) and endgame:
         by_endgame = settle(homotopy, doubtful, ends)
         kind[doubtful[by_endgame.infinite]] = INFINITE
         finite = np.isfinite(by_endgame.error) & ~by_endgame.infinite
         kind[doubtful[finite]] = SINGULAR
         points[doubtful[finite]] = homotopy.affine(by_endgame.points[finite])
-        winding[doubtful[finite]] = by_endgame.winding[finite]
+        winding[doubtful] = by_endgame.winding
         left = doubtful[(kind[doubtful] == FAILED) & (info[doubtful, LAST_U] == 0)]
         points[left], proved = polish(homotopy.reduced.scaled, points[left])
-        kind[left[proved]] = FINITE
+        kind[left[proved]], winding[left[proved]] = FINITE, 1
     return Outcome(kind, points, winding)
 
 
