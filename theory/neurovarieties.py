@@ -78,7 +78,8 @@ class Neurovariety:
         """The weights that make one generic function: dimension, and their number modulo continuous symmetries.
 
         Found by monodromy until the functions of all points pass the trace test; every function must then have the
-        same number. Raises ValueError as `degree`, whose points all have their fibres counted.
+        same number. Raises ValueError as `degree`, whose points all have their fibres counted; for deep networks, whose
+        weights then differ widely in size, some seeds lose too many paths: try another.
         """
         from theory import function_counts
 

@@ -1,8 +1,12 @@
 """Dimensions of neurovarieties against theorems: secants of Veronese varieties, determinants, equal widths."""
 
+import itertools
+import time
+
 import pytest
 
 import theory as th
+from theory.sweeps import sweep
 
 
 def neurovariety(widths, activation=2, bias=False, seed=0):
@@ -81,3 +85,32 @@ def test_the_cubic_networks_without_symmetry_use_all_their_weights():
 
 def test_the_dimension_does_not_depend_on_the_seed():
     assert len({neurovariety((3, 3, 2), 3, True, seed) for seed in range(5)}) == 1
+
+
+def test_fifty_architectures_of_up_to_60_weights_take_less_than_a_minute_of_one_processor():
+    every = [(widths, 2) for widths in itertools.product((2, 3, 4), (3, 4, 5), (2, 3, 4), (1, 2))]
+    asked = [
+        (widths, degree)
+        for widths, degree in every
+        if 30 <= th.PolynomialNetwork(widths, th.monomial(degree)).n_parameters <= 60
+    ]
+    asked = (asked * 2)[:50]
+    started = time.process_time()
+    rows = sweep(asked, True, processes=1)
+    assert time.process_time() - started < 60
+    assert [(row.widths, row.activation_degree) for row in rows] == asked
+    assert all(row.neurovariety is not None for row in rows)
+
+
+def test_a_sweep_in_processes_finds_the_same_as_one_network_at_a_time(monkeypatch):
+    monkeypatch.setattr("theory.sweeps._ALONE", 0.0)
+    asked = [((2, 2, 1), 3), ((3, 2, 1), 2), ((2, 3, 2), 2)]
+    said = []
+    rows = sweep(asked, processes=2, progress=lambda done, total, text: said.append((done, total)))
+    assert [row.neurovariety for row in rows] == [neurovariety(*each) for each in asked]
+    assert sorted(said) == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_a_sweep_refuses_what_makes_no_network():
+    with pytest.raises(ValueError, match="above 0, got 0"):
+        sweep([((2, 2, 1), 2), ((2, 0, 1), 2)])
