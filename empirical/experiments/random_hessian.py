@@ -42,7 +42,7 @@ class Config:
     sizes: tuple[int, ...] = (1, 2, 3, 4, 5)
     draws: int = 50_000
     large: tuple[int, ...] = (100, 300, 1000)
-    matrices: int = 10
+    matrices: int = 20  # with 10 the interval at size 100 was wider than the margin: inconclusive
     model_size: int = 1000
     model_draws: int = 10
     ratios: tuple[float, ...] = (0.9, 1.1, 1.25, 1.5, 2.0, 3.0)
