@@ -288,6 +288,10 @@ def _map(result: Result, layer: str) -> Any:
             texts = {names[0]: [f"{e:.0%}" for e in view["errors"][0]]}
             ways = dict(zip(names, view["ways"], strict=True))
             plotting.paths(ways, texts=texts, title=f"stage {first}: {quality}", axes=axes)
+            legend = axes.get_legend_handles_labels()
+            if (own := axes.get_legend()) is not None:
+                own.remove()  # it would cover the ways; one below the figure serves both panels
+            axes.locator_params(nbins=4)
         else:
             ends = [
                 f"{e[-1]:.0%}" if number == 1 else "" for (_, number), e in zip(view["of"], view["errors"], strict=True)
@@ -296,6 +300,7 @@ def _map(result: Result, layer: str) -> Any:
             plotting.trails(view["ways"], stages, quantity="stage", texts=ends,
                             title=f"stages {first} to {last}: {quality}", axes=axes)  # fmt: skip
     name = "all layers" if layer == "all" else f"layer {layer}"
+    figure.legend(*legend, loc="outside lower center", ncols=4, fontsize=8, title="trajectory")
     figure.suptitle(f"{name}: map of 1 − cosine, training error at the points", fontsize=9)
     return figure
 
