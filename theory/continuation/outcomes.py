@@ -76,15 +76,37 @@ def ends_of(
     size = ends.info[:, HOMOGENISING]
     open_ended = (outcome.kind == INFINITE) & (outcome.winding == 0)
     outcome.kind[open_ended & (size > _NEAR)] = FAILED
-    again = open_ended & (ends.status == STALLED) & (size > _NOT_FAR)
-    if homotopy.complete:  # no path of a whole set should go to infinity
-        again[:] = True
-    doubtful = (outcome.kind == FAILED) | ((outcome.kind == INFINITE) & again)
-    return _separated(homotopy, track_precisely(homotopy, outcome, np.flatnonzero(doubtful)))
+    again = outcome.kind == INFINITE
+    if not homotopy.complete:  # no path of a whole set should go to infinity
+        again &= open_ended & (ends.status == STALLED) & (size > _NOT_FAR)
+    return _separated(homotopy, _recalled(homotopy, track_precisely(homotopy, outcome, outcome.kind == FAILED), again))
 
 
-def track_precisely(homotopy: Homotopy, outcome: Outcome, which: np.ndarray) -> Outcome:
-    """Track some paths again in double-double numbers; what they show then counts, where it is clear."""
+def _recalled(homotopy: Homotopy, outcome: Outcome, again: np.ndarray) -> Outcome:
+    """Ends (p,) bool that count as infinite, looked at again in double-double numbers. What is finite there must be
+    proved with the exact coefficients: with rounded ones infinity itself may become finite."""
+    if homotopy.reduced.scaled.n_equations > homotopy.reduced.scaled.n_unknowns:
+        return outcome
+    return _proved(homotopy, outcome, track_precisely(homotopy, outcome, again), again)
+
+
+def _proved(homotopy: Homotopy, before: Outcome, after: Outcome, which: np.ndarray) -> Outcome:
+    """`after` where the ends among `which` are proved regular zeros, apart from each other; `before` elsewhere."""
+    regular = np.flatnonzero(which & (after.kind == FINITE))
+    if not len(regular):
+        return before
+    points, proved = polish(homotopy.reduced.scaled, after.points[regular])
+    label = sift.clusters(points, _APART)
+    proved &= np.bincount(label)[label] == 1
+    rows = regular[proved]
+    kind, ends, winding = before.kind.copy(), before.points.copy(), before.winding.copy()
+    kind[rows], ends[rows], winding[rows] = FINITE, points[proved], 1
+    return Outcome(kind, ends, winding)
+
+
+def track_precisely(homotopy: Homotopy, outcome: Outcome, paths: np.ndarray) -> Outcome:
+    """Track some paths (p,) bool again in double-double numbers; what they show then counts, where it is clear."""
+    which = np.flatnonzero(paths)
     if not len(which):
         return outcome
     ends = track(homotopy.tape, homotopy.starts[which], homotopy.parameters, settings=PRECISE, precise=True)
@@ -99,19 +121,10 @@ def track_precisely(homotopy: Homotopy, outcome: Outcome, which: np.ndarray) -> 
 def _separated(homotopy: Homotopy, outcome: Outcome) -> Outcome:
     """Singular ends that are regular zeros close together: told apart in double-double numbers, where it is proved that
     they are regular for the exact coefficients."""
-    system = homotopy.reduced.scaled
-    which = np.flatnonzero(outcome.kind == SINGULAR)
-    if not len(which) or system.n_equations > system.n_unknowns:
+    singular = outcome.kind == SINGULAR
+    if not singular.any() or homotopy.reduced.scaled.n_equations > homotopy.reduced.scaled.n_unknowns:
         return outcome
-    apart = track_precisely(homotopy, outcome, which)
-    regular = which[apart.kind[which] == FINITE]
-    points, proved = polish(system, apart.points[regular])
-    label = sift.clusters(points, _APART)
-    proved &= np.bincount(label, minlength=1)[label] == 1
-    kind = outcome.kind.copy()
-    kind[regular[proved]] = FINITE
-    outcome.points[regular[proved]], outcome.winding[regular[proved]] = points[proved], 1
-    return Outcome(kind, outcome.points, outcome.winding)
+    return _proved(homotopy, outcome, track_precisely(homotopy, outcome, singular), singular)
 
 
 def _detour(homotopy: Homotopy, ends: Ends, settings: Settings) -> None:
