@@ -292,7 +292,7 @@ def draw(result: Result) -> "dict[str, Figure]":
             values = noise.standard(b, False)[:, 0]
             plotting.histogram(
                 {"minibatches": values[abs(values) <= 4]},
-                x="component / its standard deviation",
+                x="standardised component",
                 bins=np.linspace(-4, 4, 49).tolist(),
                 curves={"Gaussian": (at, stats.norm.pdf(at))},
                 title=f"{noise.point}, b = {b}",
