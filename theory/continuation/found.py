@@ -129,6 +129,8 @@ def _confirm_lone(
     system: PolynomialSystem, singular: np.ndarray, kind: np.ndarray, points: np.ndarray, condition: np.ndarray
 ) -> None:
     """Ends that the endgame found and no other path shares count as regular points where that is proved."""
+    if not len(singular):
+        return
     _, first, size = np.unique(
         sift.clusters(points[singular], sift.SINGULAR_RADIUS), return_index=True, return_counts=True
     )
