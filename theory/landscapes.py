@@ -1,11 +1,13 @@
-"""All critical points of the squared error of a small network: pieces by dimension, with value, index and nullity."""
+"""All critical points of the squared error of a small network: pieces, with value and signatures."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from theory.near_zeros import Scaled, refined
+from theory.networks import PolynomialNetwork
 from theory.rank import numerical_rank
 from theory.zero_sets import Component, Progress, zero_set
 
@@ -20,11 +22,13 @@ class CriticalPiece:
     """One irreducible component of the critical points of the loss.
 
     dimension, degree, multiplicity: as in `theory.zero_sets`; points: (degree, K) complex, generic on the piece
-    value: the loss, the same all over the piece
-    real_point: (K,) a real point on it; None where none is found
-    index: negative eigenvalues of the Hessian there; nullity: zero ones
-    excess: the part of the nullity that continuous symmetries of the network do not force; None with a ridge term,
-        which they do not respect
+    value: the loss, the same all over the piece; the Hessian's signature is not, so it is that of all points found
+    real_point: (K,) the smallest of the real points found on it; None where there are none
+    signatures: (index, nullity) of the Hessian at the real points found, each pair once, sorted; the index counts
+        negative eigenvalues, the nullity zero ones
+    index, nullity: the only one among the signatures; None where they differ or there are none
+    excess: the part of the nullity that continuous symmetries of the network do not force, None where that differs from
+        point to point; None with a ridge term, which they do not respect
     """
 
     dimension: int
@@ -33,18 +37,36 @@ class CriticalPiece:
     value: complex
     points: np.ndarray
     real_point: np.ndarray | None
-    index: int | None
-    nullity: int | None
+    signatures: tuple[tuple[int, int], ...]
     excess: int | None
 
     @property
+    def index(self) -> int | None:
+        """Negative eigenvalues of the Hessian, where all real points found have as many."""
+        return _only(index for index, _ in self.signatures)
+
+    @property
+    def nullity(self) -> int | None:
+        """Zero eigenvalues of the Hessian, where all real points found have as many."""
+        return _only(nullity for _, nullity in self.signatures)
+
+    @property
     def is_zero_error(self) -> bool:
+        """Whether the loss counts as 0 on the piece."""
         return abs(self.value) <= ZERO_ERROR
 
     @property
-    def is_saddle(self) -> bool | None:
-        """Whether descent leaves along a negative eigenvalue; None where the real Hessian is not known."""
-        return None if self.index is None else self.index > 0
+    def descends(self) -> bool | None:
+        """Whether a negative eigenvalue leads down from some real point found; None where none is found.
+
+        True shows that not all of the piece is minimal, False does not show that it is.
+        """
+        return any(index for index, _ in self.signatures) if self.signatures else None
+
+
+def _only(values: Iterable[int]) -> int | None:
+    found = set(values)
+    return found.pop() if len(found) == 1 else None
 
 
 def critical_pieces(
@@ -60,46 +82,52 @@ def critical_pieces(
 
     Pieces of the largest dimension first, then by value: the zero-error weights, where there are any, stand apart from
     the isolated critical points by their dimension. Real points of pieces of positive dimension are those on random
-    real slices, so that small ones may be missed.
-    Raises what `critical_system` and `zero_set` raise, TooManyPathsError among them.
+    real slices, so that small ones may be missed, and signatures that occur on small parts of a piece only.
+    Raises what `critical_system` and `zero_set` raise, TooManyPathsError among them; TypeError for what is no network.
+    Source: the loss is constant on a connected set of critical points; decomposition as in `zero_set`.
     """
+    if not isinstance(network, PolynomialNetwork):
+        raise TypeError(f"critical_pieces needs a PolynomialNetwork, got {type(network).__name__}")
     system = network.critical_system(X, Y, regularization)
     zeros = zero_set(system, seed=seed, max_paths=max_paths, progress=progress)
     rng = np.random.default_rng([seed, 8])
-    pieces = [_piece(system, component, _real_point(component, rng)) for component in zeros.components]
+    pieces = [_piece(system, component, _real_points(component, rng)) for component in zeros.components]
     return sorted(pieces, key=lambda piece: (-piece.dimension, piece.value.real, piece.value.imag))
 
 
-def _real_point(component: Component, rng: np.random.Generator) -> np.ndarray | None:
-    """A real point of the piece, a generic one: on real slices, to which its witness points are moved."""
+def _real_points(component: Component, rng: np.random.Generator) -> np.ndarray:
+    """Real points of the piece (p, K), smallest first: its witness points, moved to generic real slices."""
     ends = component.points
     if component.dimension:
         slices = rng.standard_normal((_SLICES, component.dimension, ends.shape[1] + 1))
         ends = component.moved(slices)
     size = np.max(np.abs(ends), axis=1, initial=0)
     real = ends[np.max(np.abs(ends.imag), axis=1, initial=0) <= REAL * (1 + size)].real
-    return real[np.argmin(np.max(np.abs(real), axis=1))] if len(real) else None
+    return real[np.argsort(np.max(np.abs(real), axis=1, initial=0))]
 
 
-def _piece(system: Any, component: Component, real_point: np.ndarray | None) -> CriticalPiece:
+def _piece(system: Any, component: Component, real: np.ndarray) -> CriticalPiece:
     equations = system.network
-    index = nullity = excess = None
-    if real_point is not None:
-        index, nullity = _signature(system, real_point)
-        if not equations.regularization:
-            tangents = np.asarray(equations.network.symmetries().tangents(real_point)).reshape(-1, len(real_point))
-            excess = nullity - (numerical_rank(tangents).rank if tangents.size else 0)
+    signatures = [_signature(system, point) for point in real]
+    excess = None
+    if not equations.regularization:
+        symmetries = equations.network.symmetries()
+        orbits = [_dimension(np.asarray(symmetries.tangents(point)).reshape(-1, len(point))) for point in real]
+        excess = _only(nullity - orbit for (_, nullity), orbit in zip(signatures, orbits, strict=True))
     return CriticalPiece(
         component.dimension,
         component.degree,
         component.multiplicity,
-        loss(equations, component.points[0] if real_point is None else real_point),
+        loss(equations, real[0] if len(real) else component.points[0]),
         component.points,
-        real_point,
-        index,
-        nullity,
+        real[0] if len(real) else None,
+        tuple(sorted(set(signatures))),
         excess,
     )
+
+
+def _dimension(tangents: np.ndarray) -> int:
+    return numerical_rank(tangents).rank if tangents.size else 0
 
 
 def loss(equations: Any, w: np.ndarray) -> complex:

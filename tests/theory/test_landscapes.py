@@ -22,7 +22,7 @@ def test_two_factors_have_a_curve_of_minima_and_a_saddle():
     minima, saddle = critical_pieces(linear(1, 1, 1), [[1]], [1])
     assert (minima.dimension, minima.degree, minima.is_zero_error) == (1, 2, True)
     assert (minima.index, minima.nullity, minima.excess) == (0, 1, 0)
-    assert (saddle.dimension, saddle.index, saddle.nullity, saddle.is_saddle) == (0, 1, 0, True)
+    assert (saddle.dimension, saddle.index, saddle.nullity, saddle.descends) == (0, 1, 0, True)
     assert saddle.value == pytest.approx(1)
 
 
@@ -82,6 +82,22 @@ def test_quadratic_units_keep_their_dead_weights_apart():
     assert best.value.real == pytest.approx(np.mean((c * X[:, 0] ** 2 - Y) ** 2))
     assert dead.value.real == pytest.approx(np.mean(Y**2))
     assert not best.is_zero_error
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_piece_on_which_the_signature_changes_tells_all_of_them_whatever_the_seed(seed):
+    """(v w^2 - 1)^2 on w = 0: the second derivative by w is -4 v, that by v is 0: descent for v > 0 only."""
+    network = th.PolynomialNetwork((1, 1, 1), th.monomial(2), bias=False)
+    best, dead = critical_pieces(network, [[1]], [1], seed=seed)
+    assert dead.value == pytest.approx(1)
+    assert dead.signatures == ((0, 1), (1, 1))
+    assert (dead.index, dead.nullity, dead.descends) == (None, 1, True)
+    assert (best.signatures, best.index, best.descends) == (((0, 1),), 0, False)
+
+
+def test_critical_pieces_of_what_is_no_network_are_refused_in_one_line():
+    with pytest.raises(TypeError, match="critical_pieces needs a PolynomialNetwork, got NoneType"):
+        critical_pieces(None, [[1]], [1])
 
 
 def test_every_point_found_is_critical_and_its_loss_is_that_of_its_piece():
