@@ -3,7 +3,7 @@ import pytest
 
 import theory as th
 from tests import known_systems
-from theory.continuation.isolation import dual_dimension, is_isolated
+from theory.continuation.isolation import dual_dimension, is_isolated, local_multiplicity
 
 parse = th.PolynomialSystem.parse
 TWISTED = "3\nx*z - y^2;\ny - x*z;\nx^2 - y;"  # the line x = y = 0, with the origin embedded, and two points
@@ -44,3 +44,22 @@ def test_an_embedded_point_is_not_listed_as_a_solution(seed):
     assert not found.singular.any()
     assert found.paths.singular == found.paths.not_isolated > 0
     assert any("zero_set" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("error", [0, 1e-18, 1e-9])
+def test_derivatives_of_the_size_of_the_error_of_a_point_are_none(error):
+    near = np.array([error, -error], complex)
+    assert is_isolated(parse("2\nx^2;\nx*y;"), near, 10) is False
+    assert is_isolated(parse("2\n1e6*x^2;\n1e-9*x*y;"), near, 10) is False
+    assert local_multiplicity(known_systems.EVERY["cbms1"].system, np.full(3, error, complex), 20) == 11
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "text",
+    ["x^2;\nx*y;", "x*(x-y);\ny*(x-y);", "x^2*y-y^3;\nx*y^2-x^3;", "x*(y-x^2);\ny*(y-x^2);", "(x-1)^2;\n(x-1)*(y-1);"],
+)
+def test_curves_through_the_origin_hold_no_isolated_solution(text, seed):
+    found = th.solve(parse(f"2\n{text}"), seed=seed)
+    assert len(found) == 0
+    assert found.paths.not_isolated > 0 == found.paths.failed

@@ -49,16 +49,27 @@ def dual_dimension(system: PolynomialSystem, point: np.ndarray, order: int) -> i
     """h_order at a zero (n,): the nullity of the Macaulay matrix; None where it is too large or its rank unclear."""
     if comb(system.n_unknowns + order, order) > _MOST_COLUMNS:
         return None
-    equations = [_taylor(p, point, order) for p in system.polynomials]
-    return macaulay_nullity(equations, system.n_unknowns, order, system.magnitude(point).max())
+    reach = np.maximum(np.abs(point), 1)  # unit of each unknown: derivatives are judged by the terms at that size,
+    sizes = system.magnitude(reach.astype(complex)).ravel()  # since those near 0 all vanish at the origin
+    equations = [
+        {e: value * np.prod(reach**e) / size for e, value in _taylor(p, point, order).items()}
+        for p, size in zip(system.polynomials, np.where(sizes > 0, sizes, 1), strict=True)
+    ]
+    return macaulay_nullity(equations, system.n_unknowns, order, terms=1.0, rounded=_NOISE)
 
 
 def macaulay_nullity(
-    equations: Sequence[dict[Exponents, complex]], n: int, order: int, terms: float, noise: float = _NOISE
+    equations: Sequence[dict[Exponents, complex]],
+    n: int,
+    order: int,
+    terms: float,
+    noise: float = _NOISE,
+    rounded: float = _ROUNDED,
 ) -> int | None:
     """The nullity of the Macaulay matrix of power series in n unknowns, given by their coefficients up to the order.
 
     terms: the size of what the coefficients are differences of; noise: their relative error
+    rounded: rows below that, relative to the terms, count as 0
     None where the matrix is too large or its rank unclear.
     """
     if comb(n + order, order) > _MOST_COLUMNS:
@@ -75,7 +86,7 @@ def macaulay_nullity(
             rows.append(row)
     matrix = np.array(rows)
     size = np.linalg.norm(matrix, axis=1)
-    kept = size > max(noise * size.max(), _ROUNDED * terms)
+    kept = size > max(noise * size.max(), rounded * terms)
     decision = numerical_rank(matrix[kept] / size[kept, None], noise)
     return len(column) - decision.rank if decision.reliable or decision.rank == len(column) else None
 
