@@ -46,8 +46,7 @@ def _dyadic(text: str) -> Q:
 
 def _read(text: str) -> tuple[list[str], list[Any]]:
     """The unknowns as they appear, and the equations as lists of (coefficient, exponents)."""
-    names: dict[str, None] = {}
-    equations: list[list[Any]] = []
+    names, equations = dict[str, None](), list[list[Any]]()
     for line in text.partition("\n")[2].strip().removesuffix(";").split(";"):
         if not _EQUATION.fullmatch(line):
             raise ValueError(f"not an expanded equation in PHCpack's form: {line[:40]!r}")
@@ -75,25 +74,25 @@ def _contracts(equations: list[Any], x: dict[str, _Complex], radius: dict[str, Q
 
     J(z) differs from J(x) by at most what the sum of |terms| grows by when |x_j| grows by 3/2 r_j > sqrt(2) r_j.
     """
-    inner = {v: abs(value) for v, value in x.items()}
+    F, inner = [_at(terms, x, _Complex(0)) for terms in equations], {v: abs(value) for v, value in x.items()}
     outer = {v: size + Q(3, 2) * radius.get(v, 0) for v, size in inner.items()}
-    F = [_at(terms, x, _Complex(0)) for terms in equations]
     offsets = [sum((y * f for y, f in zip(row, F, strict=True)), _Complex(0)) for row in Y]
     total = {v: max(abs(d.re), abs(d.im)) for v, d in zip(radius, offsets, strict=True)}
     for j in radius:
         slopes = [_diff(terms, j) for terms in equations]
-        sizes = [[(abs(c), p) for c, p in terms] for terms in slopes]
-        J = [_at(terms, x, _Complex(0)) for terms in slopes]
+        J, sizes = [_at(terms, x, _Complex(0)) for terms in slopes], [[(abs(c), p) for c, p in t] for t in slopes]
         growth = [_at(terms, outer, Q(0)) - _at(terms, inner, Q(0)) for terms in sizes]
         for v, row in zip(radius, Y, strict=True):
             rest = sum((y * d for y, d in zip(row, J, strict=True)), _Complex(-(v == j)))
-            spread = sum(abs(y) * g for y, g in zip(row, growth, strict=True))
-            total[v] += radius[j] * (abs(rest.re) + abs(rest.im) + Q(3, 2) * spread)
+            total[v] += radius[j] * (abs(rest.re) + abs(rest.im) + Q(3, 2) * sum(map(Q.__mul__, map(abs, row), growth)))
     return all(total[v] < radius[v] for v in radius)
 
 
 def _check_point(entry: dict[str, Any], names: list[str], equations: list[Any]) -> list[tuple[Q, Q]]:
     """The box of one point. Raises ValueError for the first claim about it that is not proved."""
+    for key in ("point", "midpoint", "radii", "matrix"):
+        if len(entry[key]) != (size := len(equations if key == "matrix" else names)):
+            raise ValueError(f"{key} must have {size} entries, got {len(entry[key])}")
     x = {v: _Complex(*map(_dyadic, pair)) for v, pair in zip(names, entry["midpoint"], strict=True)}
     radius = {v: _dyadic(r) for v, r in zip(names, entry["radii"], strict=True) if r is not None}
     Y = [[_Complex(*map(_dyadic, pair)) for pair in row] for row in entry["matrix"]]
@@ -102,8 +101,8 @@ def _check_point(entry: dict[str, Any], names: list[str], equations: list[Any]) 
     box = [(part - r, part + r) for v, c in x.items() for r in [radius.get(v, Q(0))] for part in (c.re, c.im)]
     real = not any(c.im for terms in equations for c, _ in terms) and not any(c.im for c in x.values())
     proved = {"real": real, "not real": any(low > 0 or high < 0 for low, high in box[1::2]), "undecided": True}
-    if not proved[entry["reality"]]:
-        raise ValueError(f"the zero is not proved to be {entry['reality']}")
+    if not proved.get(entry["reality"]):
+        raise ValueError(f"reality is not proved, or none of {', '.join(proved)}: {entry['reality']!r:.30}")
     given = [_dyadic(part) for pair in entry["point"] for part in pair]
     far = [max(g - low, high - g) ** 2 for g, (low, high) in zip(given, box, strict=True)]
     if max(map(sum, zip(far[::2], far[1::2], strict=True))) > _dyadic(entry["distance"]) ** 2:
@@ -114,26 +113,27 @@ def _check_point(entry: dict[str, Any], names: list[str], equations: list[Any]) 
 def check_certificate(text: str) -> str:
     """What a written certificate proves, in a sentence.
 
-    Raises ValueError where the text is no certificate, and for the first claim in it that is not proved.
+    Raises ValueError where it is none, for the first claim not proved, and where nothing is; TypeError for no text.
     """
+    if not isinstance(text, str):
+        raise TypeError(f"check_certificate takes the text of a certificate, got {type(text).__name__}")
     try:
         data = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise ValueError(f"not a certificate, which is one JSON object: {reason}") from None
-    try:
         names, equations = _read(data["system"])
-        if len(names) - len(equations) != data["dimension"]:
-            raise ValueError(f"the zeros are not of dimension {data['dimension']}")
+        if type(data["dimension"]) is not int or len(names) - len(equations) != data["dimension"]:
+            raise ValueError(f"dimension must be {len(names) - len(equations)}, got {data['dimension']!r:.30}")
         entries = [entry for entry in data["points"] if entry["certified"]]
+        if not entries:
+            raise ValueError("the certificate proves nothing: none of its points is certified")
         boxes = [_check_point(entry, names, equations) for entry in entries]
-        for (a, left), (b, right) in combinations(zip(boxes, entries, strict=True), 2):
+        for (a, m), (b, n) in combinations(zip(boxes, entries, strict=True), 2):
             meet = all(p[0] <= q[1] and q[0] <= p[1] for p, q in zip(a, b, strict=True))
-            if meet and (left["distinct"] or right["distinct"]):
+            if meet and (m["distinct"] or n["distinct"]):
                 raise ValueError("two boxes meet whose zeros are claimed to be distinct")
-        kinds = [entry["reality"] for entry in entries] + ["distinct" for entry in entries if entry["distinct"]]
-    except (KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
-        raise ValueError(f"not a certificate: {type(error).__name__} {error}") from None
+        kinds = [kind for e in entries for kind in (e["reality"], e["distinct"] and "distinct")]
+    except (KeyError, TypeError, AttributeError, ZeroDivisionError, RecursionError, json.JSONDecodeError) as error:
+        told = {KeyError: f"the field {error} is missing", RecursionError: "nested too deeply"}
+        raise ValueError(f"not a certificate, which is one JSON object: {told.get(type(error), error)}") from None
     around = f", each on a manifold of zeros of dimension {data['dimension']}" if data["dimension"] else ""
     counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in ("distinct", "real", "not real", "undecided"))
-    return f"{len(entries)} regular zeros proved{around}: {counts}"
+    return f"{len(entries)} regular zero{'s' * (len(entries) > 1)} proved{around}: {counts}"

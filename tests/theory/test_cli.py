@@ -153,7 +153,13 @@ def test_the_backend_can_be_chosen(capsys, write, monkeypatch):
 def test_a_written_certificate_is_checked_and_a_changed_one_refused(capsys, write):
     system = PolynomialSystem.parse(CIRCLE)
     text = certify(system, [[1, 2]]).to_json()
-    assert "1 regular zeros proved: 1 distinct, 1 real" in as_json(capsys, "check-certificate", write(text))["proved"]
+    assert "1 regular zero proved: 1 distinct, 1 real" in as_json(capsys, "check-certificate", write(text))["proved"]
+    nothing = certify(system, [[7, 7]]).to_json()
+    assert run(capsys, "check-certificate", write(nothing)) == (
+        2,
+        "",
+        "theory: the certificate proves nothing: none of its points is certified\n",
+    )
     moved = json.loads(text)
     moved["system"] = moved["system"].replace("5", "6")
     code, out, err = run(capsys, "check-certificate", write(json.dumps(moved)))

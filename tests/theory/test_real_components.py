@@ -76,8 +76,9 @@ def test_every_piece_has_a_point_with_a_certificate_that_checks(name):
         ]
         assert np.allclose(values, 0, atol=1e-9)
         count = piece.n_critical_points
-        assert f"{count} regular zeros proved: {count} distinct, {count} real" in th.check_certificate(
-            piece.certificate
+        assert (
+            f"{count} regular zero{'s' * (count > 1)} proved: {count} distinct, {count} real"
+            in th.check_certificate(piece.certificate)
         )
         assert piece.indices[0] == 0
         assert np.array_equal(piece.critical_points[0], piece.point)
