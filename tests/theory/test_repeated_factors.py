@@ -56,3 +56,32 @@ def test_a_common_factor_is_no_isolated_solution():
     found = th.solve(PARSE("2\n(x - y)^2; (x - y)*(x + 1);"))
     assert len(found) == 0
     assert found.paths.not_isolated == 4
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("1\n(x-1)^2*(x-1.0000002)^2;", [(1, 2), (1.0000002, 2)]),
+        ("1\n(x-1)^2*(x-1.000001);", [(1, 2), (1.000001, 1)]),
+        ("1\n(x-1)^2*(x-1.000004)^2*(x-5);", [(1, 2), (1.000004, 2), (5, 1)]),
+        ("2\n(x-1)^2*(x-1.0000002)^2; y^2-x;", [(1, 2), (1, 2), (1.0000002, 2), (1.0000002, 2)]),
+        ("2\n(x-1)^2*(x-1.0000002); y^2-x;", [(1, 2), (1, 2), (1.0000002, 1), (1.0000002, 1)]),
+    ],
+)
+def test_zeros_close_together_stay_apart(text, wanted, seed):
+    found = th.solve(PARSE(text), seed=seed)
+    known = sorted(zip(found.real[:, 0].tolist(), found.multiplicity.tolist(), strict=True))
+    assert [m for _, m in known] == [m for _, m in wanted]
+    assert [x for x, _ in known] == pytest.approx([x for x, _ in wanted], abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"), [("(x-1)^61", {1: 61}), ("(x+1)^100*(x-1)", {-1: 100, 1: 1}), ("(x-3)^200*(x^2-2)", None)]
+)
+def test_no_power_in_one_unknown_is_too_high(text, wanted):
+    assert [m for _, m in square_free(polynomial(text))][-1] == max(wanted.values() if wanted else [200])
+    if wanted:
+        found = th.solve(PARSE(f"1\n{text};"))
+        assert dict(zip(found.real[:, 0].round(12).tolist(), found.multiplicity.tolist(), strict=True)) == wanted
+        assert found.paths.failed == 0

@@ -22,7 +22,8 @@ from theory.systems import PolynomialSystem
 Factors = list[tuple[Polynomial, int]]
 _PRIME = 998_244_353  # 1 modulo 4: it has a square root of -1
 _ROOT = pow(3, (_PRIME - 1) // 4, _PRIME)
-_MOST_DEGREE = 60
+_MOST_DEGREE = 60  # in several unknowns, where factors take long
+_ROUNDED = 1e3 * float(np.finfo(float).eps)  # relative error of a regular point of condition 1, generously
 
 
 def solved_by_factors(
@@ -51,14 +52,14 @@ def solved_by_factors(
 
 def has_repeated_factors(polynomial: Polynomial) -> bool:
     """Whether the polynomial on a random line modulo a prime has; wrong with a probability of about degree / 10^9."""
-    if not 2 <= polynomial.degree <= _MOST_DEGREE:
+    if polynomial.degree < 2 or (polynomial.n_variables > 1 and polynomial.degree > _MOST_DEGREE):
         return False
     line = _on_a_line(polynomial)
     return line is None or len(_gcd(line, [k * c % _PRIME for k, c in enumerate(line)][1:])) > 1
 
 
 def _on_a_line(polynomial: Polynomial) -> list[int] | None:
-    """Coefficients of p(a + b t), ascending; None where a denominator vanishes modulo the prime."""
+    """Coefficients of p(a + b t), of p(t) in one unknown, ascending; None where a denominator is 0 modulo the prime."""
     rng = np.random.default_rng(0)
     a, b = rng.integers(1, _PRIME, size=(2, polynomial.n_variables)).tolist()
     total = [0] * (polynomial.degree + 1)
@@ -68,6 +69,9 @@ def _on_a_line(polynomial: Polynomial) -> list[int] | None:
             return None
         re, im = (part.numerator * pow(part.denominator, -1, _PRIME) for part in parts)
         term = [(re + im * _ROOT) % _PRIME]
+        if polynomial.n_variables == 1:
+            total[exponents[0]] = term[0]
+            continue
         for k, e in enumerate(exponents):
             for _ in range(e):
                 term = [(a[k] * low + b[k] * high) % _PRIME for low, high in zip([*term, 0], [0, *term], strict=True)]
@@ -113,8 +117,8 @@ def _united(system: PolynomialSystem, parts: list[SolutionSet], weights: list[in
         for name in ("solutions", "singular", "is_real", "condition")
     }
     counts = np.concatenate([w * part.multiplicity for part, w in zip(parts, weights, strict=True)])
-    _, first, label = np.unique(
-        sift.clusters(joined["solutions"], sift.SINGULAR_RADIUS), return_index=True, return_inverse=True
+    first, label = _shared(
+        joined["solutions"], joined["condition"], np.repeat(np.arange(len(parts)), [len(part) for part in parts])
     )
     multiplicity = np.bincount(label, weights=counts, minlength=len(first)).astype(int)
     singular = multiplicity > 1
@@ -144,6 +148,28 @@ def _united(system: PolynomialSystem, parts: list[SolutionSet], weights: list[in
         start=f"{len(parts)} systems of square-free factors: {'; '.join(dict.fromkeys(p.start for p in parts))}",
         notes=(*dict.fromkeys(notes), "equations with repeated factors: paths are counted with the exponents"),
     )
+
+
+def _shared(points: np.ndarray, condition: np.ndarray, part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(index of the best known point of each zero, which zero each point is) for points (p, n) of several parts.
+
+    Points of one part are different zeros. Those of two parts are one where they agree to the precision they are known
+    to; in one unknown the parts have no zero in common.
+    """
+    pairs = []
+    if points.shape[1] > 1:
+        for i, j, distance in sift.close_pairs(points, points, sift.SINGULAR_RADIUS):
+            known = min(_ROUNDED * (condition[i] + condition[j]), sift.SINGULAR_RADIUS)
+            if i < j and distance <= known * (1 + np.abs(points[i]).max()):
+                pairs.append((distance, i, j))
+    zero = np.arange(len(points))
+    for _, i, j in sorted(pairs):
+        left, right = zero == zero[i], zero == zero[j]
+        if not np.isin(part[left], part[right]).any():
+            zero[right] = zero[i]
+    _, label = np.unique(zero, return_inverse=True)
+    order = np.argsort(condition, kind="stable")
+    return order[np.unique(label[order], return_index=True)[1]], label
 
 
 def _notes(part: SolutionSet) -> Iterator[str]:
