@@ -1,9 +1,10 @@
 """What kind of critical point is it? Exact for polynomials, degenerate Hessians included."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations_with_replacement
+from numbers import Number
 from typing import Any, Literal
 
 import numpy as np
@@ -70,7 +71,7 @@ def _polynomial(f: Any, point: Any) -> tuple[Polynomial, bool, tuple[str, ...]]:
 
         if isinstance(f, str):
             raise TypeError(f"f must be a sympy expression or a system, got the text {f!r}: use PolynomialSystem.parse")
-        expression = sp.sympify(f)  # numbers only: text was refused above
+        expression = sp.sympify(f) if isinstance(f, sp.Basic | Number) else None
         if not isinstance(expression, sp.Expr):
             raise TypeError(f"f must be a sympy expression or a system of one equation, got {type(f).__name__}")
         symbols = set(expression.free_symbols)
@@ -95,6 +96,8 @@ def _coordinates(point: Any, names: tuple[str, ...]) -> list[Fraction]:
             raise ValueError(f"the point must give {', '.join(names)}, got {', '.join(given) or 'nothing'}")
         values = [given[name] for name in names]
     else:
+        if isinstance(point, str) or not isinstance(point, Iterable):
+            raise TypeError(f"the point must be a sequence or a dict of numbers, got {point!r:.40}")
         values = list(point)
         if len(values) != len(names):
             raise ValueError(f"the point must have {len(names)} coordinates ({', '.join(names)}), got {len(values)}")

@@ -61,6 +61,8 @@ def gram_rank(blocks: Blocks | Callable[[], Blocks], n_rows: int, noise: float =
     Source: squaring the condition, N. Higham, Accuracy and Stability of Numerical Algorithms (2002), section 20.4.
     """
     n_rows = check_count(n_rows, "n_rows")
+    if not callable(blocks) and not isinstance(blocks, Iterable):
+        raise TypeError(f"gram_rank takes an iterable of blocks or a function that gives one, got {blocks!r:.40}")
     again = callable(blocks)
     read: Callable[[], Blocks] = blocks if callable(blocks) else lambda: blocks
     found: list[np.ndarray] = []

@@ -8,6 +8,7 @@ import numpy as np
 
 from theory.germs import ZERO_RESIDUAL, NotOnTheSetError, germ_dimension, relative_residual_at
 from theory.near_zeros import Gradient, Scaled, refined
+from theory.points import point_of
 from theory.precise_rank import precise_rank
 from theory.rank import RankDecision, numerical_rank
 from theory.systems import PolynomialSystem, check_system
@@ -60,13 +61,11 @@ def degeneracy(system: PolynomialSystem, point: Sequence[Any] | np.ndarray) -> D
     multiple precision. Unknowns are measured in units of their own size and equations in units of their terms, which
     changes no rank and keeps far-out points clear. Complex points: the Hessian of sum F_i^2 / 2. Jacobians of more than
     20 million entries are read in blocks (`theory.gram`), which networks offer.
-    Raises ValueError for a point of another shape or with NaN, TypeError for what is no system.
+    Raises ValueError for a point of another shape, with NaN or of text, TypeError for what is no system.
     Source: full rank and dimension, implicit function theorem; J^T J, Gauss-Newton.
     """
     check_system(system, "degeneracy")
-    w = np.asarray(point)
-    if w.ndim != 1:
-        raise ValueError(f"degeneracy takes one point of shape ({system.n_unknowns},), got {w.shape}")
+    w = point_of(point, system.n_unknowns, "degeneracy")
     residual = relative_residual_at(system, w)
     is_zero = residual <= ZERO_RESIDUAL
     if system.n_equations * system.n_unknowns > WIDE:
@@ -104,7 +103,8 @@ def local_dimension(system: PolynomialSystem, point: Sequence[Any] | np.ndarray)
     None where that is not decided. Raises NotOnTheSetError (a ValueError) for a point that is no zero, and what
     `degeneracy` raises.
     """
-    found = degeneracy(system, point)
+    check_system(system, "local_dimension")
+    found = degeneracy(system, point_of(point, system.n_unknowns, "local_dimension"))
     if not found.is_zero:
         raise NotOnTheSetError(
             f"the point is not on the zero set: its relative residual is {found.residual:.1e}, 0 is at most "

@@ -1,4 +1,4 @@
-"""A point as text: one number for each unknown, parsed and never evaluated."""
+"""Points: read from text, parsed and never evaluated, and from what Python counts with."""
 
 import json
 import math
@@ -9,8 +9,57 @@ from typing import Any
 
 import numpy as np
 
+from theory.polynomials import gaussian
+from theory.rings import finite_array, plain_array
+
 _REAL = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?:/\d+)?"
 _NUMBER = re.compile(rf"(?:(?P<re>{_REAL})(?=$|[+-]))?(?:(?P<im>{_REAL}|[+-]?)\*?[iIjJ])?")
+
+
+def point_of(point: Any, n: int, wanted_by: str) -> np.ndarray:
+    """One point (n,) as float64 or complex128: of ints, Fractions, sympy numbers, floats, complex; all are rounded.
+
+    Raises ValueError for text, NaN, infinities and another shape; wanted_by: the function that needs it.
+    """
+    array = _numbers(point, f"{wanted_by} takes one point of shape ({n},)")
+    if array.shape != (n,):
+        raise ValueError(f"{wanted_by} takes one point of shape ({n},), got shape {array.shape}")
+    return array
+
+
+def points_of(points: Any, n: int, wanted_by: str) -> np.ndarray:
+    """Points (p, n), or one point (n,), as rows (p, n); as `point_of`. Nothing at all gives (0, n)."""
+    array = _numbers(points, f"{wanted_by} takes points of shape (p, {n})")
+    if not array.size:
+        return np.zeros((0, n))
+    if array.ndim not in (1, 2) or array.shape[-1] != n:
+        raise ValueError(f"{wanted_by} takes points of shape (p, {n}), got shape {array.shape}")
+    return np.atleast_2d(array)
+
+
+def _numbers(values: Any, wanted: str) -> np.ndarray:
+    array = plain_array(values, "points")
+    if array.dtype.kind in "biufc":
+        if not np.isfinite(array).all():
+            raise ValueError(f"{wanted} with finite entries, got NaN or infinity")
+        return finite_array(array, "points")
+    if array.dtype != object:
+        raise ValueError(f"{wanted} with numbers as entries, got text or the like: {array.ravel()[:1].tolist()}")
+    entries = [_rounded(entry, wanted) for entry in array.ravel()]
+    return np.array(entries, dtype=complex if any(isinstance(z, complex) for z in entries) else float).reshape(
+        array.shape
+    )
+
+
+def _rounded(entry: Any, wanted: str) -> float | complex:
+    try:
+        exact = gaussian(entry)
+        return complex(exact) if exact.im else float(exact.re)
+    except OverflowError:
+        raise ValueError(f"{wanted} with entries in the range of doubles, got one beyond 1e308") from None
+    except (TypeError, ValueError, AttributeError):
+        shown = "NaN or infinity" if entry != entry or str(entry) in ("nan", "inf", "-inf", "oo", "-oo") else entry
+        raise ValueError(f"{wanted} with finite numbers as entries, got {shown!s:.40}") from None
 
 
 def parse_point(text: str, names: Sequence[str]) -> np.ndarray:

@@ -7,6 +7,7 @@ Source: Schur complements, R. Horn, C. Johnson, Matrix Analysis (2013), section 
 """
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import flint
@@ -14,7 +15,8 @@ import numpy as np
 from flint import acb, acb_mat, arb
 
 from theory.continuation.straight_line import Program, record
-from theory.systems import PolynomialSystem
+from theory.points import point_of
+from theory.systems import PolynomialSystem, check_system
 
 BITS = 424
 MOST_UNKNOWNS = 60  # of what is refined: a second
@@ -104,12 +106,14 @@ def rank_lower_bound(system: PolynomialSystem, point: Any, radius: float = 0.0) 
     """A rank that the Jacobian is proved to have at least, at every complex point within the radius of the point (K,)
     in each coordinate, by interval arithmetic: a minor that no such point makes 0.
 
-    Raises ValueError for a point of another shape and for a radius that is negative or not finite.
+    The point is the nearest one of doubles: give exact numbers a radius that covers their rounding.
+    Raises ValueError for a point of another shape and for a radius that is negative or not finite; TypeError for what
+    is no system.
+    Source: rows of dominant diagonal make a matrix regular, R. Horn, C. Johnson, Matrix Analysis (2013), 6.1.10.
     """
-    w = np.asarray(point)
-    if w.shape != (system.n_unknowns,) or not np.isfinite(w).all():
-        raise ValueError(f"rank_lower_bound takes one finite point of shape ({system.n_unknowns},), got {w.shape}")
-    if not 0 <= radius < np.inf:
+    check_system(system, "rank_lower_bound")
+    w = point_of(point, system.n_unknowns, "rank_lower_bound")
+    if isinstance(radius, bool) or not isinstance(radius, Real) or not 0 <= radius < np.inf:
         raise ValueError(f"the radius must be a number that is not negative, got {radius!r}")
     left, sizes, right = np.linalg.svd(system.jacobian(w))
     program = record(system)
@@ -117,7 +121,9 @@ def rank_lower_bound(system: PolynomialSystem, point: Any, radius: float = 0.0) 
         constants = _constants(program)
         rows = acb_mat(left.conj().T.astype(complex).tolist())
         columns = acb_mat(right.conj().T.astype(complex).tolist())
-        box = acb_mat([[acb(arb(complex(z).real, radius), arb(complex(z).imag, radius))] for z in w.tolist()])
+        box = acb_mat(
+            [[acb(arb(complex(z).real, float(radius)), arb(complex(z).imag, float(radius)))] for z in w.tolist()]
+        )
         jacobian = _turned(program, constants, rows, columns, box)[1]
         for rank in range(int(np.sum(sizes > 0)), 0, -1):
             if _is_regular(_block(jacobian, 0, rank, 0, rank), sizes[:rank]):

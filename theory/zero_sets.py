@@ -21,6 +21,7 @@ from theory.continuation.sift import relative_residual
 from theory.continuation.solve import TooManyPathsError, UnderdeterminedError, solve
 from theory.deflation import deflate
 from theory.germs import NotOnTheSetError
+from theory.points import point_of
 from theory.real_points import real_points
 from theory.slicing import random_slices, randomize, with_slices
 from theory.systems import PolynomialSystem, check_system
@@ -68,9 +69,9 @@ class Component:
         Raises ValueError for multiple pieces that could not be deflated: their witness points cannot be followed.
         """
         self._require_regular("contains")
-        target = _one_point(point, self.points.shape[1])
+        target = point_of(point, self.points.shape[1], "contains")
         rng = np.random.default_rng([self._seed, 1])
-        return bool(self._witness.contains(target[None], rng)[0])
+        return bool(self._witness.contains(target[None].astype(complex), rng)[0])
 
     def sample(self, n: int, seed: int = 0) -> np.ndarray:
         """n complex points of the component (n, unknowns), on random hyperplanes.
@@ -125,14 +126,17 @@ class ZeroSet:
 
     @property
     def dimension(self) -> int:
+        """The largest dimension of a component, -1 for the empty set."""
         return max((c.dimension for c in self.components), default=-1)
 
     @property
     def degree(self) -> int:
+        """The degrees of the components of the largest dimension together."""
         return sum(c.degree for c in self.components if c.dimension == self.dimension)
 
     @property
     def is_empty(self) -> bool:
+        """Whether there are no zeros at all, complex ones included."""
         return not self.components
 
     @cached_property
@@ -142,8 +146,8 @@ class ZeroSet:
 
     def contains(self, point: Sequence[Any] | np.ndarray) -> bool:
         """Whether every equation vanishes at the point (n,), relative to the size of its terms."""
-        target = _one_point(point, self.system.n_unknowns)
-        return bool(relative_residual(self.system, target[None])[0] < VANISHES_AT_SINGULAR)
+        target = point_of(point, self.system.n_unknowns, "contains")
+        return bool(relative_residual(self.system, target[None].astype(complex))[0] < VANISHES_AT_SINGULAR)
 
     def local_dimension(self, point: Sequence[Any] | np.ndarray) -> int:
         """The largest dimension of the components through the point (n,), by their witness sets.
@@ -197,6 +201,7 @@ def zero_set(
 
     Raises TooManyPathsError (a ValueError) before anything is tracked where max_paths (60,000 by default) is too few,
     ValueError for a seed or max_paths that is no such whole number, TypeError for what is no system.
+    Source: A. Sommese, C. Wampler, The Numerical Solution of Systems of Polynomials (2005), chapters 13 to 15.
     """
     check_system(system, "zero_set")
     seed = check_seed(seed)
@@ -329,10 +334,3 @@ def _count(n: Any) -> int:
     if count < 0:
         raise ValueError(f"sample needs a number of points that is 0 or more, got {n!r}")
     return count
-
-
-def _one_point(point: Any, n: int) -> np.ndarray:
-    target = np.asarray(point, dtype=np.complex128)
-    if target.shape != (n,) or not np.isfinite(target).all():
-        raise ValueError(f"a point must have shape ({n},) and finite entries, got shape {target.shape}")
-    return target

@@ -1,5 +1,7 @@
 """Wrong types: one clear line each, the same for the same mistake, nowhere an error from within."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import sympy as sp
@@ -66,8 +68,8 @@ def test_what_is_no_count_is_refused(value):
         (ValueError, "low < high, got", lambda: th.PolynomialActivation([0, 1], interval=(2, 1))),
         (ValueError, "pair of numbers", lambda: th.PolynomialActivation([0, 1], interval=3)),
         (ValueError, "at most 100,000", lambda: th.monomial(10**9)),
-        (TypeError, "PolynomialSystem, a network or its shape, got 'x'", lambda: th.bounds("x", 3)),
-        (TypeError, "PolynomialSystem, a network or its shape, got None", lambda: th.bounds(None)),
+        (TypeError, "PolynomialSystem, a network .* or its shape, got 'x'", lambda: th.bounds("x", 3)),
+        (TypeError, "PolynomialSystem, a network .* or its shape, got None", lambda: th.bounds(None)),
         (TypeError, "degeneracy needs a PolynomialSystem, got str", lambda: th.degeneracy("x", [1])),
         (TypeError, "zero_set needs a PolynomialSystem, got str", lambda: th.zero_set("x")),
         *(
@@ -90,3 +92,88 @@ def test_wrong_types_are_one_clear_line(error, message, call):
     with pytest.raises(error, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+# ---- points and systems
+
+
+POINTED = {
+    "degeneracy": lambda point: th.degeneracy(PARABOLA, point),
+    "local_dimension": lambda point: th.local_dimension(PARABOLA, point),
+    "rank_lower_bound": lambda point: th.rank_lower_bound(PARABOLA, point),
+    "certify": lambda point: th.certify(SQUARE, point),
+    "prove_manifold": lambda point: th.prove_manifold(PARABOLA, point),
+    "contains": lambda point: th.zero_set(PARABOLA).contains(point),
+}
+
+
+@pytest.mark.parametrize("name", POINTED)
+@pytest.mark.parametrize(
+    ("point", "message"),
+    [
+        ([float("nan"), 1], "finite entries, got NaN or infinity"),
+        ([Fraction(1, 2), float("inf")], "got NaN or infinity"),
+        ([sp.nan, 1], "got NaN or infinity"),
+        (["a", "b"], "numbers as entries, got text"),
+        ("12", "numbers as entries, got text"),
+        (None, "finite numbers as entries, got None"),
+        ([10**400, 1], "range of doubles"),
+        ([x, 1], "finite numbers as entries, got x"),
+        ([1, 2, 3], r"got shape \(3,\)"),
+    ],
+)
+def test_a_wrong_point_gets_the_same_answer_everywhere(name, point, message):
+    with pytest.raises(ValueError, match=rf"^{name} takes (one point|points) of shape \(.*{message}") as caught:
+        POINTED[name](point)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        [Fraction(1, 2), Fraction(1, 4)],
+        [sp.Rational(1, 2), sp.Rational(1, 4)],
+        [sp.Rational(1, 2), 0.25],
+        [10**10, 10**20],
+        [0.5, 0.25],
+        [0, 0],
+    ],
+)
+def test_exact_points_are_read_as_floats_are(point):
+    assert th.local_dimension(PARABOLA, point) == th.degeneracy(PARABOLA, point).local_dimension == 1
+    assert th.rank_lower_bound(PARABOLA, point) == 1
+    assert th.prove_manifold(PARABOLA, point).certified[0]
+    assert th.zero_set(PARABOLA).contains(point)
+
+
+def test_exact_points_are_certified():
+    square = th.PolynomialSystem([y - x**2, 2 * x - 1], [x, y])
+    proofs = th.certify(square, [[Fraction(1, 2), sp.Rational(1, 4)]])
+    assert proofs.real.all()
+    assert len(th.certify(square, [])) == 0
+
+
+@pytest.mark.parametrize("given", [None, th.PolynomialNetwork((1, 1, 1), th.monomial(2))])
+@pytest.mark.parametrize("name", ["prove_manifold", "certify", "rank_lower_bound", "local_dimension"])
+def test_what_is_no_system_is_a_type_error(name, given):
+    with pytest.raises(TypeError, match=f"{name} needs a PolynomialSystem, got {type(given).__name__}"):
+        getattr(th, name)(given, [0, 0])
+
+
+def test_what_is_no_function_and_no_matrix_is_a_type_error():
+    network = th.PolynomialNetwork((1, 1, 1), th.monomial(2))
+    with pytest.raises(TypeError, match="a sympy expression or a system of one equation, got PolynomialNetwork"):
+        th.classify(network, [0])
+    with pytest.raises(TypeError, match="the point must be a sequence or a dict of numbers, got None"):
+        th.classify(x**2, None)
+    with pytest.raises(TypeError, match="gram_rank takes an iterable of blocks or a function that gives one, got None"):
+        th.gram_rank(None, 3)
+
+
+@pytest.mark.parametrize("bad", [-1, float("nan"), 0, "x", True, None])
+@pytest.mark.parametrize("name", ["tolerance", "max_precision"])
+def test_a_wrong_effort_of_a_proof_is_refused_in_one_line(name, bad):
+    for prove, system in ((th.prove_manifold, PARABOLA), (th.certify, SQUARE)):
+        with pytest.raises(ValueError, match=f"{name} must be a .*number.*, got") as caught:
+            prove(system, [0, 0], **{name: bad})
+        assert "\n" not in str(caught.value)

@@ -5,15 +5,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
+from theory.arguments import is_whole
 from theory.continuation.boxes import Box, Dyadic, distance, dyadic, fraction, meetings
 from theory.continuation.krawczyk import FIRST_PRECISION, MAX_PRECISION, Square, prove
 from theory.continuation.proving import Job, Progress, prove_all
 from theory.continuation.straight_line import record
-from theory.systems import PolynomialSystem
+from theory.points import point_of, points_of
+from theory.systems import PolynomialSystem, check_system
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +38,7 @@ class Certificates:
 
     @property
     def dimension(self) -> int:
+        """Of the manifold around each zero: unknowns minus equations."""
         return self.system.n_unknowns - self.system.n_equations
 
     @cached_property
@@ -44,10 +48,12 @@ class Certificates:
 
     @cached_property
     def real(self) -> np.ndarray:
+        """The zero in the box is real."""
         return np.array([box is not None and box.reality == "real" for box in self.boxes], dtype=bool)
 
     @cached_property
     def not_real(self) -> np.ndarray:
+        """The zero in the box is not real."""
         return np.array([box is not None and box.reality == "not real" for box in self.boxes], dtype=bool)
 
     @cached_property
@@ -141,9 +147,12 @@ def certify(
     units of 1 + max |point_k|; `radius` has the proved distance. workers: processes, by default all cores where the
     work takes more than some seconds; the answer does not depend on them.
 
-    Raises ValueError for a system that is not square, for points of the wrong shape or not finite.
+    Raises ValueError for a system that is not square, for points of the wrong shape or not finite, and a precision or
+    tolerance that is none; TypeError for what is no system.
     Source: see `theory.continuation.krawczyk`.
     """
+    check_system(system, "certify")
+    max_precision, tolerance = _check_effort(max_precision, tolerance)
     m, n = system.n_equations, system.n_unknowns
     if m < n:
         raise ValueError(
@@ -155,9 +164,7 @@ def certify(
             f"certify needs as many equations as unknowns, got {m} equations in {n} unknowns: "
             f"certify {n} of them, or {n} combinations; that proves zeros of those, not of all {m}"
         )
-    if max_precision < FIRST_PRECISION:
-        raise ValueError(f"max_precision must be at least {FIRST_PRECISION} bits, got {max_precision}")
-    rows = _rows(points, n)
+    rows = points_of(points, n, "certify").astype(np.complex128)
     square = Square(record(system), tuple(range(n)), system.is_real)
     job = Job(square, FIRST_PRECISION, max_precision, tolerance)
     results = prove_all(job, rows.tolist(), workers, progress)
@@ -175,11 +182,14 @@ def prove_manifold(
     far that zero is from the point at most, reasons[0] why there is no proof: where the zero set is singular or the
     equations depend on each other there cannot be one.
 
-    Raises ValueError for more equations than unknowns, coefficients or points that are not real, and wrong shapes.
+    Raises ValueError for more equations than unknowns, coefficients or points that are not real, wrong shapes, and a
+    precision or tolerance that is none; TypeError for what is no system.
     Source: the implicit function theorem, with the zero from `theory.continuation.krawczyk`.
     """
     from scipy.linalg import qr
 
+    check_system(system, "prove_manifold")
+    max_precision, tolerance = _check_effort(max_precision, tolerance)
     m, n = system.n_equations, system.n_unknowns
     if m > n:
         raise ValueError(
@@ -187,9 +197,10 @@ def prove_manifold(
         )
     if not system.is_real:
         raise ValueError("prove_manifold needs a system with real coefficients, got complex ones")
-    rows = _rows(point, n)
-    if len(rows) != 1 or rows.imag.any():
-        raise ValueError(f"prove_manifold takes one real point of shape ({n},), got {np.asarray(point)!r:.60}")
+    given = point_of(point, n, "prove_manifold")
+    if given.imag.any():
+        raise ValueError(f"prove_manifold takes one real point of shape ({n},), got a complex one")
+    rows = given[None].astype(np.complex128)
     pivots = qr(system.jacobian(rows[0].real), mode="r", pivoting=True)[1]
     square = Square(record(system), tuple(sorted(map(int, pivots[:m]))), real=True)
     results = prove(square, rows.tolist(), FIRST_PRECISION, max_precision, tolerance)
@@ -199,16 +210,14 @@ def prove_manifold(
     return _certificates(system, rows, results, max_precision)
 
 
-def _rows(points: Any, n: int) -> np.ndarray:
-    array = np.asarray(points)
-    if array.dtype.kind not in "biufc":
-        raise ValueError(f"points must be numbers, got an array of {array.dtype}")
-    array = np.atleast_2d(array.astype(np.complex128)) if array.size else np.zeros((0, n), dtype=np.complex128)
-    if array.ndim != 2 or array.shape[1] != n:
-        raise ValueError(f"points must have shape (p, {n}), got {np.shape(points)}")
-    if not np.isfinite(array).all():
-        raise ValueError("points must be finite, got NaN or infinity")
-    return array
+def _check_effort(max_precision: Any, tolerance: Any) -> tuple[int, float]:
+    if not is_whole(max_precision) or max_precision < FIRST_PRECISION:
+        raise ValueError(
+            f"max_precision must be a whole number of bits, at least {FIRST_PRECISION}, got {max_precision!r}"
+        )
+    if isinstance(tolerance, bool) or not isinstance(tolerance, Real) or not 0 < float(tolerance) < math.inf:
+        raise ValueError(f"tolerance must be a finite number above 0, got {tolerance!r:.40}")
+    return int(max_precision), float(tolerance)
 
 
 def _certificates(
