@@ -29,6 +29,14 @@ print(th.solve(system, start="total-degree", progress=stop, checkpoint=sys.argv[
 """
 
 
+@pytest.fixture(autouse=True)
+def interrupts_arrive():
+    """A shell ignores SIGINT for what it starts in the background, and what that starts ignores it in turn."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def katsura_system(n):
     polynomials = katsura(n)
     return th.PolynomialSystem.from_polynomials(polynomials, names(polynomials[0].n_variables))
