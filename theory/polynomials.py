@@ -72,7 +72,7 @@ class GaussianRational:
 def gaussian(value: Any) -> GaussianRational:
     """value as an exact Gaussian rational: int, Fraction, float, complex, numpy number or sympy number.
 
-    Floats become the dyadic rationals they stand for. Irrational sympy numbers are rounded to 53 bits first.
+    Floats, sympy's too, become the dyadic rationals they stand for; irrational sympy numbers are rounded to 53 bits.
     Raises ValueError for NaN and infinities, TypeError for what is no number.
     """
     if isinstance(value, GaussianRational):
@@ -98,6 +98,11 @@ def _finite(value: float) -> Fraction:
 
 def _sympy_part(part: Any) -> Fraction:
     if getattr(part, "is_Rational", False):
+        return Fraction(int(part.p), int(part.q))
+    if getattr(part, "is_Float", False):  # binary, of any length and exponent
+        from sympy import Rational as Exact
+
+        part = Exact(part)
         return Fraction(int(part.p), int(part.q))
     try:
         return _finite(float(part))

@@ -55,20 +55,21 @@ class PolynomialSystem:
     there is no network), or of both, in this order.
 
     Raises ValueError for no equation, no or repeated unknowns and non-polynomial expressions;
-    ConstantEquationError for an equation that is a constant.
+    TypeError where equations or variables are no lists; ConstantEquationError for an equation that is a constant.
     """
 
     def __init__(self, equations: Iterable[Any], variables: Iterable["sp.Symbol"]) -> None:
-        symbols = tuple(variables)
+        symbols, equations = _listed(variables, "variables"), _listed(equations, "equations")
+        names = tuple(map(str, symbols))
+        _check_names(names)
         polynomials = tuple(Polynomial.from_sympy(equation, symbols) for equation in equations)
-        self._fill(None, polynomials, tuple(map(str, symbols)))
+        self._fill(None, polynomials, names)
 
     def _fill(self, network: NetworkEquations | None, sparse: tuple[Polynomial, ...], names: tuple[str, ...]) -> None:
         self.network = network
         self._sparse = sparse
         self.names = names
-        if len(set(names)) < len(names):
-            raise ValueError(f"the unknowns must differ from each other, got {', '.join(names)}")
+        _check_names(names)
         if not sparse and network is None:
             raise ValueError("a system needs at least one equation, got none")
         first = self.n_equations - len(sparse) + 1
@@ -247,6 +248,17 @@ def check_system(system: Any, wanted_by: str) -> PolynomialSystem:
     if not isinstance(system, PolynomialSystem):
         raise TypeError(f"{wanted_by} needs a PolynomialSystem, got {type(system).__name__}")
     return system
+
+
+def _listed(items: Any, what: str) -> tuple[Any, ...]:
+    if isinstance(items, str) or not isinstance(items, Iterable):
+        raise TypeError(f"{what} must be a list, as in PolynomialSystem([x**2 - 1], [x]), got {items!r}")
+    return tuple(items)
+
+
+def _check_names(names: tuple[str, ...]) -> None:
+    if len(set(names)) < len(names):
+        raise ValueError(f"the unknowns must differ from each other, got {', '.join(names)}")
 
 
 def random_affine(n_unknowns: int, rng: np.random.Generator, real: bool = False) -> Polynomial:

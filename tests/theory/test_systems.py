@@ -147,3 +147,23 @@ def test_real_systems_have_real_values_at_real_points():
 def test_coefficients_stay_exact():
     system = PolynomialSystem.parse("1\n0.1*x - 1/3;")
     assert system.polynomials[0] == Polynomial.variable(0, 1) * Fraction(1, 10) - Fraction(1, 3)
+
+
+def test_what_is_no_list_of_equations_and_unknowns_is_refused_by_name():
+    x = sp.Symbol("x")
+    with pytest.raises(ValueError, match="must differ from each other, got x, x"):
+        th.PolynomialSystem([x**2 - 1], [x, x])
+    with pytest.raises(TypeError, match=r"variables must be a list.* got x"):
+        th.PolynomialSystem([x**2 - 1], x)
+    with pytest.raises(TypeError, match="equations must be a list"):
+        th.PolynomialSystem(x**2 - 1, [x])
+
+
+def test_sympy_floats_of_any_exponent_stay_exact():
+    x = sp.Symbol("x")
+    ((_, tiny),) = [
+        t
+        for t in th.PolynomialSystem([sp.Float("1e-400") * x**2 - 1], [x]).polynomials[0].terms.items()
+        if t[0] == (2,)
+    ]
+    assert 0 < abs(tiny.re * 10**400 - 1) < Fraction(1, 10**14)
