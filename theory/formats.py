@@ -139,14 +139,18 @@ def _msolve(equations: list[str], names: tuple[str, ...], real: bool) -> str:
     return f"{', '.join(names)}\n0\n" + ",\n".join(equations) + "\n"
 
 
-_FUNCTIONS = "i I Pi pi exp sin cos tan sqrt log pow"
+_BERTINI_WORDS = (
+    "i I Pi pi exp sin cos tan sqrt log pow abs arcsin arccos arctan CONFIG INPUT END variable variable_group "
+    "hom_variable_group pathvariable parameter constant function subfunction definedSubfunction random random_real "
+    "sinh cosh tanh asin acos atan"
+)
 _KEYWORDS = (
     "F System baremodule begin break catch const continue do else elseif end export false finally for function "
     "global if im import let local macro module pi quote return struct true try using while"
 )
 _DIALECTS = {
-    "phcpack": _Dialect(_phcpack, r"(?![eEiI])[A-Za-z_]\w*", longest=19),
-    "bertini": _Dialect(_bertini, r"(?!f\d)[A-Za-z]\w*", _FUNCTIONS, imaginary="I"),
+    "phcpack": _Dialect(_phcpack, r"(?![eEiI])[A-Za-z_]\w*", "nan NaN NAN Nan", longest=19),
+    "bertini": _Dialect(_bertini, r"(?!f\d)[A-Za-z]\w*", _BERTINI_WORDS, imaginary="I"),
     "macaulay2": _Dialect(_macaulay2, r"[A-Za-z]\d*", "F R", imaginary="ii"),
     "julia": _Dialect(_julia, r"[A-Za-z]\w*", _KEYWORDS, divide="//", imaginary="im"),
     "msolve": _Dialect(_msolve, r"[A-Za-z]\w*", imaginary=None, integral=True),

@@ -33,11 +33,14 @@ class _Value(NamedTuple):
     degree: int
 
 
+_NOT_FINITE = ("nan", "inf", "infinity")
 _IMAGINARY_UNIT = GaussianRational(Fraction(0), Fraction(1))
 _TOKEN = re.compile(r"((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|([A-Za-z_]\w*)|(\*\*|[-+*/^();])", re.ASCII)
 _INK = re.compile(r"\S")
 _HEADER = re.compile(r"\s*(\d{1,9})(?:[ \t,]+(\d{1,9}))?[ \t]*(?:\r?\n|\Z)", re.ASCII)
-_SOLUTIONS = re.compile(r"^\s*(?:TITLE\s*:|(?:THE|START) .*SOLUTIONS)", re.MULTILINE)
+_SOLUTIONS = re.compile(
+    r"^\s*(?:TITLE\s*:|(?:THE|START) .*SOLUTIONS)|(?<=;)[ \t]*THE (?:[A-Z]+ )*SOLUTIONS\b", re.MULTILINE
+)
 
 
 def parse_system(text: str) -> tuple[tuple[Polynomial, ...], tuple[str, ...]]:
@@ -47,6 +50,7 @@ def parse_system(text: str) -> tuple[tuple[Polynomial, ...], tuple[str, ...]]:
     Raises ParseError for all that is not the grammar above: wrong numbers of equations or unknowns, degrees over 1000,
     division by unknowns, powers that are no whole numbers, products too large to expand.
     """
+    text = text.removeprefix("\ufeff")  # a byte-order mark
     header = _HEADER.match(text)
     if header is None:
         first = next((line.strip() for line in text.splitlines() if line.strip()), "")
@@ -205,14 +209,18 @@ class _Reader:
         return value
 
     def unknown(self, name: str, at: int) -> _Value:
+        if name.lower() in _NOT_FINITE:
+            raise self.error(f"expected a finite number or an unknown, got {name!r}", at)
         index = self.names.setdefault(name, len(self.names))
         if self.unknowns is not None and index == self.unknowns:
             raise self.error(f"unknown {name!r} is one more than the {self.unknowns} that line 1 declares", at)
         return _Value({1 << 16 * index: 1}, 1)
 
     def number(self, token: str, at: int) -> int | Fraction:
-        exponent = token.lower().partition("e")[2].lstrip("+-")
-        if len(token) > MAX_DIGITS or len(exponent) > 5 or int(exponent or 0) > MAX_DIGITS:
+        exponent = token.lower().partition("e")[2].lstrip("+-").lstrip("0")
+        if len(exponent) > 5 or int(exponent or 0) > MAX_DIGITS:
+            raise self.error(f"the exponent of {token[:40]} is over the limit of {MAX_DIGITS}", at)
+        if len(token) > MAX_DIGITS:
             raise self.error(f"a number may have at most {MAX_DIGITS} digits", at)
         return int(token) if token.isdigit() else Fraction(token)
 

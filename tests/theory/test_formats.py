@@ -83,7 +83,7 @@ def test_a_list_of_solutions_after_the_system_is_skipped():
         ("1\nx^1001;", "degree 1001 is over the limit of 1000"),
         ("1\n(x^999)*x*y;", "degree 1001 is over the limit of 1000"),
         ("1\n(9^99)^9999*x;", "digits"),
-        ("1\n1e99999*x;", "digits"),
+        ("1\n1e99999*x;", "exponent"),
         ("1\n" + 5000 * "7" + "*x;", "digits"),
         ("1\n" + 9999 * "(" + "x" + 9999 * ")" + ";", "nested more than"),
         ("1\n(a+b+c+d+e+f+g+h)^99;", "products of terms"),
@@ -202,3 +202,28 @@ def test_long_whole_numbers_become_decimals_for_phcpack_where_those_are_exact():
     assert "123456789012345678901234567" in written
     assert parse_system(written)[0][0].terms == polynomial.terms
     assert "10000000000000000000000000" in write_system([polynomial], names, "macaulay2")
+
+
+@pytest.mark.parametrize(
+    "text", ["\ufeff1\nx^2 - 2;", "1\nx^2 - 2; THE SOLUTIONS :\n1 1\n", "1\nx^2 - 2;\nTHE SOLUTIONS :\n1 1"]
+)
+def test_byte_order_marks_and_appended_solutions_are_skipped(text):
+    assert PolynomialSystem.parse(text).to_text() == PolynomialSystem.parse("1\nx^2 - 2;").to_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1\nx - 1e100000;", "exponent of 1e100000 is over"),
+        ("1\nx - nan;", "finite number or an unknown, got 'nan'"),
+        ("1\nx - inf;", "finite number or an unknown, got 'inf'"),
+    ],
+)
+def test_numbers_that_are_too_large_or_none_say_so(text, message):
+    with pytest.raises(ValueError, match=message):
+        PolynomialSystem.parse(text)
+
+
+@pytest.mark.parametrize("name", ["variable_group", "function", "END", "sin", "constant"])
+def test_words_of_bertini_are_no_names_there(name):
+    assert name not in formats.legal_names([name, "y"], "bertini")
