@@ -132,3 +132,16 @@ def test_paths_lost_near_infinity_are_led_round_it():
         found = family.solve(Y)
         assert len(found) == 90
         assert found.paths.failed == 0
+
+
+def test_a_family_says_what_it_needs_and_what_it_is():
+    with pytest.raises(TypeError, match="needs a PolynomialNetwork, got str"):
+        th.family("x", [[1.0]])
+    network = th.PolynomialNetwork([1, 1, 1], th.monomial(2))
+    with pytest.raises(ValueError, match="inputs must have shape"):
+        th.family(network, None)
+    family = th.family(network, [[1.0], [2.0]])
+    assert repr(family).startswith(f"Family({family.degree} zeros")
+    assert len(repr(family)) < 120
+    with pytest.raises(ValueError, match="solve_each takes several"):
+        family.solve([[1.0, 2.0], [3.0, 4.0]])

@@ -45,7 +45,7 @@ __all__ = ["Family", "MonodromyError", "family", "solve_system"]
 _WAYS = 4  # to the same targets, where paths fail
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Family:
     """The zeros of one network on given inputs, for generic targets and the slices chosen by the seed.
 
@@ -69,6 +69,12 @@ class Family:
     def degree(self) -> int:
         return len(self.points)
 
+    def __repr__(self) -> str:
+        return (
+            f"Family({self.degree} zeros for generic targets of shape {equations_of(self.system).targets.shape}, "
+            f"{self.system.n_unknowns} weights, trace residual {self.trace_residual:.1e}, seed {self.seed})"
+        )
+
     def solve(
         self, targets: Any, seed: int = 0, progress: Progress | None = None, on_interrupt: str = "return"
     ) -> SolutionSet:
@@ -77,7 +83,13 @@ class Family:
         on_interrupt: "return": Ctrl-C ends the work, and what was found by then comes back, `partial`; or "raise"
         Raises ValueError for targets of the wrong shape.
         """
-        equations = replace(equations_of(self.system), targets=targets)
+        known = equations_of(self.system)
+        if np.ndim(targets) == known.targets.ndim and np.shape(targets)[1:] != known.targets.shape[1:]:
+            raise ValueError(
+                f"solve takes one set of targets, of shape {known.targets.shape}, got {np.shape(targets)}; "
+                "solve_each takes several"
+            )
+        equations = replace(known, targets=targets)
         return self._solved(equations, seed, progress, on_interrupt, None)
 
     def solve_each(self, targets: Iterable[Any], seed: int = 0, progress: Progress | None = None) -> list[SolutionSet]:
@@ -158,9 +170,16 @@ def family(network: "PolynomialNetwork", inputs: Any, seed: int = 0, progress: P
     """All zeros of a network on inputs (N, n_inputs) for generic targets, on the random slices of `slice(seed)`.
 
     progress(done, total, text): loops without news, of those that end the search.
-    Raises MonodromyError where there are more equations than weights or the network cannot fit so many generic targets.
+    Raises TypeError for what is no network, ValueError for inputs of another shape,
+    MonodromyError where there are more equations than weights or the network cannot fit so many generic targets.
     """
+    from theory.networks import PolynomialNetwork  # which itself imports systems and what solves them
+
+    if not isinstance(network, PolynomialNetwork):
+        raise TypeError(f"family needs a PolynomialNetwork, got {type(network).__name__}")
     X = np.asarray(inputs)
+    if not X.ndim:
+        raise ValueError(f"inputs must have shape (N, {network.n_inputs}), got {inputs!r}")
     system = network.interpolation_system(X, np.zeros((len(X), network.n_outputs)))
     if system.n_equations > system.n_unknowns:
         raise MonodromyError(
