@@ -85,3 +85,10 @@ def test_no_power_in_one_unknown_is_too_high(text, wanted):
         found = th.solve(PARSE(f"1\n{text};"))
         assert dict(zip(found.real[:, 0].round(12).tolist(), found.multiplicity.tolist(), strict=True)) == wanted
         assert found.paths.failed == 0
+
+
+def test_residuals_of_repeated_factors_are_those_of_scaled_coefficients():
+    found = th.solve(PARSE("1\n(x^2-1e200)^2;"))
+    assert found.multiplicity.tolist() == [2, 2]
+    assert sorted(found.real[:, 0].tolist()) == pytest.approx([-1e100, 1e100])
+    assert (found.residual < 1e-12).all()

@@ -14,7 +14,7 @@ from itertools import product
 import numpy as np
 
 from theory.continuation import sift
-from theory.continuation.homotopy import UnderdeterminedError
+from theory.continuation.homotopy import UnderdeterminedError, equilibrate
 from theory.continuation.solutions import PathCount, SolutionSet
 from theory.polynomials import Polynomial
 from theory.systems import PolynomialSystem
@@ -128,6 +128,8 @@ def _united(system: PolynomialSystem, parts: list[SolutionSet], weights: list[in
         return sum(w * getattr(p, name) for p, w in zip(paths, weights, strict=True))
 
     regular = int((~singular).sum())
+    polynomials, scales = equilibrate(system.polynomials, system.n_unknowns)
+    scaled = PolynomialSystem.from_polynomials(polynomials, system.names)
     notes = [note for part in parts for note in _notes(part)]
     return replace(
         before,
@@ -135,7 +137,7 @@ def _united(system: PolynomialSystem, parts: list[SolutionSet], weights: list[in
         multiplicity=multiplicity,
         singular=singular,
         is_real=joined["is_real"][first],
-        residual=sift.relative_residual(system, joined["solutions"][first]),
+        residual=sift.relative_residual(scaled, joined["solutions"][first] / scales),
         condition=np.where(singular, np.inf, joined["condition"][first]),
         paths=PathCount(
             total("tracked"),
