@@ -20,13 +20,13 @@ _FIRST_PART = 1024  # paths; later parts are larger, so that one takes a few sec
 
 
 class CheckpointError(ValueError):
-    """A file that is no checkpoint, or that of another run."""
+    """A file that is no checkpoint, that of another run, or one that cannot be written."""
 
 
 def restore(path: Path, homotopy: Homotopy, seed: int) -> Ends:
     """The ends saved for this very homotopy, none where there is no file yet (it is made, to see that it can be).
 
-    Raises CheckpointError for anything else in the file, OSError where it cannot be written.
+    Raises CheckpointError for anything else in the file, and where it cannot be written.
     """
     if not path.exists():
         ends = Ends.unknown(homotopy.starts)
@@ -85,9 +85,12 @@ def _read(path: Path, here: dict[str, Any], names: tuple[str, ...]) -> dict[str,
 def _write(path: Path, run: dict[str, Any], **arrays: np.ndarray) -> None:
     """A reader finds either the old file or the new one."""
     part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        np.savez(file, run=np.array(json.dumps(run)), **arrays)  # type: ignore[arg-type]  # of other options
-    os.replace(part, path)
+    try:
+        with part.open("wb") as file:
+            np.savez(file, run=np.array(json.dumps(run)), **arrays)  # type: ignore[arg-type]  # of other options
+        os.replace(part, path)
+    except OSError as error:
+        raise CheckpointError(f"the checkpoint {path} cannot be written: {error.strerror or error}") from None
 
 
 def track_and_save(
