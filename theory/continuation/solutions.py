@@ -112,6 +112,7 @@ class SolutionSet:
             data = json.loads(text)
             names = tuple(data["names"])
             pairs = np.array(data["solutions"], dtype=float).reshape(-1, len(names), 2)
+            _check_lengths(data, len(pairs))
             return cls(
                 names=names,
                 solutions=pairs[..., 0] + 1j * pairs[..., 1],
@@ -128,8 +129,9 @@ class SolutionSet:
                 notes=tuple(data["notes"]),
                 partial=data["partial"],
             )
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
-            raise ValueError(f"this is no solution set as to_json writes it: {error!r}") from None
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            reason = error if type(error) is ValueError else repr(error)
+            raise ValueError(f"this is no solution set as to_json writes it: {reason}") from None
 
     def to_text(self, format: str = "phcpack") -> str:
         """The solutions as "phcpack", "bertini", "julia", "macaulay2" or "msolve" (the real ones) write lists of them.
@@ -160,3 +162,10 @@ class SolutionSet:
         while any(prefix + name in self.names for name in columns):
             prefix += "solution_"
         return frame.assign(**{prefix + name: column for name, column in columns.items()})
+
+
+def _check_lengths(data: dict[str, Any], count: int) -> None:
+    """Raises ValueError where an array of `to_dict` has not one entry for each of so many solutions."""
+    for name in ("multiplicity", "singular", "is_real", "residual", "condition", "certified"):
+        if data[name] is not None and len(data[name]) != count:
+            raise ValueError(f"{name} has {len(data[name])} entries for {count} solutions")
