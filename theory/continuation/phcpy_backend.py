@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from theory.continuation import sift
+from theory.continuation.found import SOLVED
 from theory.continuation.homotopy import equilibrate
 from theory.continuation.solutions import PathCount, SolutionSet
 from theory.polynomials import Polynomial
@@ -46,7 +47,8 @@ def interpreter() -> str | None:
 
 
 def solve(system: PolynomialSystem, seed: int = 0, tasks: int = 0, timeout: float = TIMEOUT) -> SolutionSet:
-    """The solutions PHCpack finds, sifted like our own; its paths are those of the solutions it returns.
+    """The solutions PHCpack finds, sifted like our own; its paths are those of the solutions it returns,
+    as many as the multiplicity says; points that do not solve the equations count as failed.
 
     Raises ValueError for systems that are not square, BackendError where phcpy is missing, fails or takes longer than
     the timeout (seconds).
@@ -106,6 +108,9 @@ def _ask(request: dict, timeout: float) -> list[dict]:
 
 def _sifted(system: PolynomialSystem, points: np.ndarray, stated: np.ndarray, seed: int) -> SolutionSet:
     """stated: (p,) the multiplicity PHCpack gives each point; a singular one may also come as several points."""
+    returned = len(points)
+    solves = sift.relative_residual(system, points) < SOLVED
+    points, stated = points[solves], stated[solves]
     singular = (stated > 1) | (sift.conditions(system, points) > _ILL_CONDITIONED)
     points = np.where(singular[:, None], points, sift.refine(system, points)[0])
     rows: list[int] = []
@@ -119,6 +124,11 @@ def _sifted(system: PolynomialSystem, points: np.ndarray, stated: np.ndarray, se
             multiplicity += np.maximum(stated[members[first]], size if singular[members[0]] else 1).tolist()
     index = np.array(rows, int)
     solutions = points[index]
+    simple = int((~singular[index]).sum())
+    failed = int((~solves).sum())
+    notes = ["multiplicities and singular points are as PHCpack gives them"] if singular.any() else []
+    if failed:
+        notes.append(f"{failed} of {returned} points that PHCpack gives do not solve the equations and are left out")
     partner = sift.conjugate_partners(solutions, singular[index])
     if system.is_real:
         solutions = sift.symmetrised(solutions, partner)
@@ -130,9 +140,9 @@ def _sifted(system: PolynomialSystem, points: np.ndarray, stated: np.ndarray, se
         is_real=partner == np.arange(len(solutions)),
         residual=sift.relative_residual(system, solutions),
         condition=np.where(singular[index], np.inf, sift.conditions(system, solutions)),
-        paths=PathCount(len(points), int((~singular).sum()), 0, int(singular.sum()), 0),
+        paths=PathCount(sum(multiplicity) + failed, simple, 0, sum(multiplicity) - simple, failed),
         start="PHCpack's blackbox solver",
         backend="phcpy",
         seed=int(seed),
-        notes=("multiplicities and singular points are as PHCpack gives them",) if singular.any() else (),
+        notes=tuple(notes),
     )
