@@ -12,6 +12,8 @@ from theory.continuation.outcomes import ATTEMPTS, FAILED, FINITE, INFINITE, SIN
 from theory.continuation.solutions import PathCount, SolutionSet
 from theory.continuation.tracker import DEFAULT, UNTRACKED, Ends, Progress
 
+_NO_PATHS = "the bound on their number is 0, and this start sees no zero set of positive dimension: see zero_set"
+
 
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C while paths were followed. found: the solutions at the end of the paths tracked until then."""
@@ -69,7 +71,10 @@ def _solved(
         if doubtful:
             notes.append(f"whether {doubtful} of the singular solutions are isolated is not certain: see zero_set")
     if found.not_isolated:
-        notes.append(f"{found.not_isolated} paths end on a part of the zero set of positive dimension: see zero_set")
+        verb = "ends" if found.not_isolated == 1 else "end"
+        notes.append(
+            f"{_paths(found.not_isolated)} {verb} on a part of the zero set of positive dimension: see zero_set"
+        )
     if found.singular.any() and homotopy.reduced.system.n_equations > homotopy.reduced.system.n_unknowns:
         notes.append("multiplicities are those of random combinations of the equations: upper bounds")
     return _solution_set(homotopy, found, seed, notes)
@@ -109,7 +114,7 @@ def _solution_set(homotopy: Homotopy, found: Found, seed: int, notes: list[str])
     if failed and not any("untracked" in note for note in notes):
         notes = [*notes, _undecided(failed)]
     if not len(found.solutions) and not failed:
-        notes = [f"no isolated solutions: {_whereabouts(found, infinite)}", *notes]
+        notes = [f"no isolated solutions: {_whereabouts(found, infinite) or _NO_PATHS}", *notes]
     return SolutionSet(
         names=reduced.system.names,
         solutions=found.solutions * reduced.scales,
