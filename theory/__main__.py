@@ -24,6 +24,7 @@ from theory.printing import (
     show_real_pieces,
     show_solutions,
     show_sweep,
+    shown_counts,
     table,
     text,
 )
@@ -125,18 +126,18 @@ def zero_set(file: str, real: bool, seed: int, max_paths: int | None, as_json: b
 
     with Progress("dimensions") as progress:
         result = compute(system, seed=seed, max_paths=max_paths, progress=progress)
-        pieces = result.real_components(max_paths, progress) if real else None
+        pieces, reason = given.counted_pieces(result, max_paths, progress) if real else (None, None)
     names = ("dimension", "degree", "multiplicity", "trace_residual")
     components = [{name: getattr(c, name) for name in names} for c in result.components]
     summary = {name: getattr(result, name) for name in ("dimension", "degree", "paths", "reason", "seed")}
     if as_json:
         points = [{**c, "points": part.points} for c, part in zip(components, result.components, strict=True)]
-        echo_json({**summary, "components": points, **real_pieces(pieces)})
+        echo_json({**summary, "components": points, **(real_pieces(pieces, reason) if real else {})})
         return
     show(summary, False, "Zero set")
     table("Components", names, [[text(c[name]) for name in names] for c in components])
-    if pieces is not None:
-        show_real_pieces(pieces)
+    if real:
+        show_real_pieces(pieces, reason)
 
 
 @cli.command()
@@ -156,7 +157,7 @@ def degeneracy(file: str, point_file: str, as_json: bool) -> None:
 @cli.command()
 @click.option("--widths", multiple=True, type=given.Ranges(), help="2,3,1; for a sweep several times, or 2,1-4,1.")
 @click.option(
-    "--degree", type=given.Ranges(), default="2", show_default=True, help="Of the activation: 2 or 2-5 or 2,4."
+    "--degree", type=given.Ranges("2-5"), default="2", show_default=True, help="Of the activation: 2 or 2-5 or 2,4."
 )
 @given.with_bias
 @click.option("--count", is_flag=True, help="Also degree, learning degree and generic fibre, where small enough.")
@@ -192,7 +193,7 @@ def neurovariety(
             return
         found = given.network_of(*every[0], bias).neurovariety(seed)
         counts = sweeps.counts_of(found, seed, max_points, progress) if count else {}
-    show(attributes(found) | counts, as_json, "Neurovariety")
+    show(attributes(found) | (counts if as_json else shown_counts(counts)), as_json, "Neurovariety")
 
 
 @cli.command("check-certificate")

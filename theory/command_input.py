@@ -11,7 +11,9 @@ import click
 
 if TYPE_CHECKING:
     from theory.networks import PolynomialNetwork
+    from theory.real_components import RealComponent
     from theory.systems import PolynomialSystem
+    from theory.zero_sets import Progress, ZeroSet
 
 MAX_NETWORKS = 10_000  # of one sweep
 MAX_NUMBER = 10**9  # in a range
@@ -42,15 +44,21 @@ class Ranges(click.ParamType):
 
     name = "n,a-b,..."
 
+    def __init__(self, example: str = "2,1-4,1") -> None:
+        self.example = example
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[range, ...]:
         if isinstance(value, tuple):
             return value
         try:
             return tuple(_range(part) for part in value.split(","))
-        except ValueError:
-            self.fail(
-                f"expected whole numbers or ranges separated by commas, such as 2,1-4,1, got {value!r}", param, ctx
-            )
+        except ValueError as error:
+            wanted = f"expected whole numbers or ranges separated by commas, such as {self.example}, got {value!r}"
+            self.fail(f"{wanted}{error if isinstance(error, _BackwardsError) else ''}", param, ctx)
+
+
+class _BackwardsError(ValueError):
+    """A range from a larger to a smaller number."""
 
 
 def _range(text: str) -> range:
@@ -58,7 +66,9 @@ def _range(text: str) -> range:
     if not dash or not first:  # 3 or -3
         first = last = text
     found = range(int(first), int(last) + 1)
-    if not found or found[-1] > MAX_NUMBER:
+    if not found:
+        raise _BackwardsError(f": {text.strip()} runs backwards, write {int(last)}-{int(first)}")
+    if found[-1] > MAX_NUMBER:
         raise ValueError
     return found
 
@@ -92,6 +102,20 @@ def network_of(widths: tuple[int, ...] | None, degree: int, bias: bool) -> "Poly
     from theory.networks import PolynomialNetwork
 
     return PolynomialNetwork(widths or (), monomial(degree), bias=bias)
+
+
+def counted_pieces(
+    zeros: "ZeroSet", max_paths: int | None, progress: "Progress"
+) -> "tuple[list[RealComponent] | None, str | None]":
+    """The connected real pieces, or None and why they cannot be counted. Raises TooManyPathsError."""
+    from theory.continuation.solve import TooManyPathsError
+
+    try:
+        return zeros.real_components(max_paths, progress), None
+    except TooManyPathsError:  # more may be allowed
+        raise
+    except ValueError as error:
+        return None, str(error)
 
 
 def refuse_beside(given: str, options: Sequence[str]) -> None:

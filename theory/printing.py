@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from theory.root_counts import Bounds
     from theory.sweeps import Swept
 
+_ROUNDING = 1e-12  # a coordinate below that, relative to 1 + the largest, is printed as 0
+
 
 def attributes(value: Any) -> dict[str, Any]:
     """The public attributes of a result: fields and properties, by name."""
@@ -174,10 +176,10 @@ def show_solutions(result: "SolutionSet") -> None:
         click.echo(note)
 
 
-def real_pieces(pieces: "Sequence[RealComponent] | None") -> dict[str, Any]:
-    """Connected real pieces, each with its certificate, under their name; nothing where they were not asked for."""
+def real_pieces(pieces: "Sequence[RealComponent] | None", reason: str | None) -> dict[str, Any]:
+    """Connected real pieces, each with its certificate, under their name; None and why where they are not counted."""
     if pieces is None:
-        return {}
+        return {"real_components": None, "real_components_reason": reason}
     rows = [{"point": p.point, "euler_characteristic": p.euler_characteristic} for p in pieces]
     return {
         "real_components": [
@@ -186,10 +188,26 @@ def real_pieces(pieces: "Sequence[RealComponent] | None") -> dict[str, Any]:
     }
 
 
-def show_real_pieces(pieces: "Sequence[RealComponent]") -> None:
-    """A point on each connected real piece, as a table."""
-    rows = [[", ".join(f"{v:.6g}" for v in p.point), str(p.euler_characteristic)] for p in pieces]
+def show_real_pieces(pieces: "Sequence[RealComponent] | None", reason: str | None) -> None:
+    """A point on each connected real piece, as a table; or why they are not counted."""
+    if pieces is None:
+        click.echo(f"The connected real pieces are not counted: {reason}")
+        return
+    rows = [[", ".join(_coordinates(p.point.tolist())), str(p.euler_characteristic)] for p in pieces]
     table(f"{len(rows)} connected real pieces", ("a point on it", "Euler characteristic"), rows)
+
+
+def _coordinates(point: list[float]) -> list[str]:
+    """Numbers as text, those that are rounding next to the largest as 0."""
+    size = 1 + max(map(abs, point), default=0.0)
+    return [f"{v if abs(v) > _ROUNDING * size else 0:.6g}" for v in point]
+
+
+def shown_counts(counts: dict[str, Any]) -> dict[str, Any]:
+    """The counts of a neurovariety as they are printed: points of infinite fibres are infinitely many."""
+    if counts.get("fibre_is_finite", True):
+        return counts
+    return counts | {"fibre_points": "infinite", "fibre_classes": "infinite"}
 
 
 def show_sweep(rows: "Sequence[Swept]", as_json: bool) -> None:
@@ -197,7 +215,7 @@ def show_sweep(rows: "Sequence[Swept]", as_json: bool) -> None:
     objects: list[dict[str, Any]] = [
         {"widths": row.widths, "activation_degree": row.activation_degree}
         | (attributes(row.neurovariety) if row.neurovariety else {"reason": row.reason})
-        | row.counts
+        | (row.counts if as_json else shown_counts(row.counts))
         for row in rows
     ]
     if as_json:

@@ -77,7 +77,10 @@ def _swept(widths: tuple[int, ...], degree: int, bias: bool, count: bool, max_po
 def counts_of(
     found: Neurovariety, seed: int = 0, max_points: int | None = None, progress: Progress | None = None
 ) -> dict[str, Any]:
-    """degree, learning_degree, fibre_dimension, fibre_points, fibre_classes; None where `counts_limit` says why."""
+    """degree, learning_degree and of a generic fibre dimension, is_finite, points, classes.
+
+    None where the fibre is infinite, and where `counts_limit` says why, which is there only then.
+    """
     counts: dict[str, Any] = dict.fromkeys(("degree", "learning_degree", "fibre_points", "fibre_classes"))
     limits: list[str] = []
 
@@ -94,5 +97,5 @@ def counts_of(
     if fibre is not None:
         counts |= {"fibre_points": fibre.points, "fibre_classes": fibre.classes}
     counts["fibre_dimension"] = found.n_parameters - found.dimension
-    counts["counts_limit"] = "; ".join(limits) or None
-    return counts
+    counts["fibre_is_finite"] = counts["fibre_dimension"] == found.symmetry_dimension
+    return counts | ({"counts_limit": "; ".join(limits)} if limits else {})

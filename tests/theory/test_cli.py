@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import theory.__main__ as cli
+from theory import printing
 from theory.continuation.certify import certify
 from theory.systems import PolynomialSystem
 
@@ -76,9 +77,6 @@ def test_zero_set_counts_real_pieces_on_request(capsys, write, tmp_path):
     assert (code, err) == (0, "")
     assert "2 connected real pieces" in out
     assert "real_components" not in as_json(capsys, "zero-set", path)
-    code, _, err = run(capsys, "zero-set", write("1\nx*y;\n"), "--real")
-    assert code == 2
-    assert "singular" in err
 
 
 def test_degeneracy_at_a_point(capsys, write):
@@ -126,13 +124,51 @@ def test_a_sweep_lists_every_network_of_the_ranges(capsys):
 def test_counts_come_on_request_and_say_where_they_end(capsys):
     found = as_json(capsys, "neurovariety", "--widths", "2,2,1", "--degree", "4", "--no-bias", "--count")
     assert (found["degree"], found["learning_degree"], found["fibre_points"]) == (3, 13, 2)
-    assert found["counts_limit"] is None
+    assert "counts_limit" not in found
+    assert found["fibre_is_finite"]
     rows = as_json(
         capsys, "neurovariety", "--widths", "2,2,1", "--degree", "3-4", "--no-bias", "--count", "--max-points", "5"
     )
     assert [row["degree"] for row in rows] == [1, 3]
     assert rows[1]["learning_degree"] is None
     assert "learning_degree: more than 5 points, at most 9^4 by Bezout's count" in rows[1]["counts_limit"]
+
+
+def test_an_infinite_fibre_is_printed_as_infinite(capsys):
+    """(2,3,1) with squares: 9 weights, 3 coefficients of a quadratic form, 3 rescalings, and 3 dimensions more."""
+    arguments = ("neurovariety", "--widths", "2,3,1", "--no-bias", "--count")
+    found = as_json(capsys, *arguments)
+    assert (found["fibre_points"], found["fibre_is_finite"], found["fibre_dimension"]) == (None, False, 6)
+    out = run(capsys, *arguments)[1]
+    assert [line.split()[3] for line in out.splitlines() if "fibre_points" in line] == ["infinite"]
+    assert "counts_limit" not in out
+    assert "infinite" in run(capsys, *arguments, "--degree", "2,3")[1]
+
+
+def test_a_range_that_runs_backwards_is_told_so(capsys):
+    code, out, err = run(capsys, "neurovariety", "--widths", "2,2,1", "--degree", "5-2")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "such as 2-5, got '5-2': 5-2 runs backwards, write 2-5" in err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("1\ny^2 - x^3;\n", "singular"), ("1\nx*y - i;\n", "real coefficients"), ("1\nx^2 - y^2;\n", "singular")],
+)
+def test_where_real_pieces_cannot_be_counted_the_rest_is_printed_and_why(capsys, write, text, message):
+    path = write(text)
+    found = as_json(capsys, "zero-set", path, "--real")
+    assert found["dimension"] == 1
+    assert found["real_components"] is None
+    assert message in found["real_components_reason"]
+    code, out, err = run(capsys, "zero-set", path, "--real")
+    assert (code, err) == (0, "")
+    assert "The connected real pieces are not counted: " in out
+    assert message in out
+
+
+def test_rounding_is_printed_as_0():
+    assert printing._coordinates([-4e-146, 1.5, 1e-9]) == ["0", "1.5", "1e-09"]
 
 
 def test_the_backend_can_be_chosen(capsys, write, monkeypatch):
