@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import sympy
 
 import theory as th
 from tests import known_systems
@@ -357,3 +358,45 @@ def test_one_path_is_no_paths():
     )
     assert follow._undecided(1).startswith("1 path is undecided")
     assert follow._undecided(2).startswith("2 paths are undecided")
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"progress": 5}, TypeError, "progress must be called"),
+        ({"certify": "yes"}, TypeError, "certify must be True or False"),
+        ({"checkpoint": "/no/such/folder/file.npz"}, ValueError, "cannot be written: No such file"),
+        ({"backend": "phcpy", "start": "total-degree"}, ValueError, "start needs backend"),
+        ({"backend": "phcpy", "max_paths": 3}, ValueError, "max_paths needs backend"),
+    ],
+)
+def test_options_that_cannot_be_followed_are_refused(options, error, message):
+    with pytest.raises(error, match=message):
+        th.solve(parse("1\nx^2 - 2;"), **options)
+
+
+def test_degrees_too_high_for_any_path_are_refused():
+    x = sympy.Symbol("x")
+    with pytest.raises(ValueError, match="degree 1000 at most, got degree 1200"):
+        th.solve(th.PolynomialSystem([x**1200 - 1], [x]))
+
+
+@WITH_PHCPY
+def test_points_of_phcpack_that_solve_nothing_are_failed_paths():
+    found = th.solve(parse("2\nx + y - 1; x + y - 2;"), backend="phcpy")
+    assert len(found) == 0
+    assert found.paths.failed == found.paths.tracked
+
+
+@WITH_PHCPY
+def test_phcpack_has_as_many_paths_as_its_multiplicities_say():
+    found = th.solve(parse("2\nx^2; x*y;"), backend="phcpy")
+    assert found.paths.tracked - found.paths.failed == found.multiplicity.sum()
+
+
+@pytest.mark.parametrize("name", ["multiplicity", "singular", "is_real", "residual", "condition"])
+def test_a_solution_set_with_arrays_of_other_lengths_is_refused(name):
+    data = th.solve(parse("1\nx^2 - 2;")).to_dict()
+    data[name] = data[name][:1]
+    with pytest.raises(ValueError, match=f"{name} has 1 entries for 2 solutions"):
+        th.SolutionSet.from_json(json.dumps(data))

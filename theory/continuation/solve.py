@@ -17,6 +17,7 @@ from theory.continuation.repeated_factors import solved_by_factors
 from theory.continuation.solutions import PathCount, SolutionSet
 from theory.continuation.start import TooManyPathsError
 from theory.continuation.tracker import Progress
+from theory.parser import MAX_DEGREE
 from theory.systems import PolynomialSystem, check_system
 
 __all__ = ["PathCount", "SolutionSet", "TooManyPathsError", "UnderdeterminedError", "solve"]
@@ -60,17 +61,20 @@ def solve(
     bit, whatever the number of threads.
 
     Raises UnderdeterminedError (fewer independent equations than unknowns), TooManyPathsError, ValueError for an
-    unknown start or backend or a start that does not apply, BackendError where phcpy is missing, CheckpointError for
-    the checkpoint of another run.
+    unknown start or backend, a start that does not apply and degrees over 1000, TypeError for a certify or progress of
+    another kind, BackendError where phcpy is missing, CheckpointError for the checkpoint of another run and where none
+    can be written.
     Source: A. Sommese, C. Wampler, The numerical solution of systems of polynomials arising in engineering and science
     (2005).
     """
     _check(system, start, backend, seed, max_paths, on_interrupt)
+    _check_switches(certify, progress)
     if backend == "phcpy":
         from theory.continuation import phcpy_backend
 
-        if checkpoint is not None:
-            raise ValueError('checkpoint needs backend="native": PHCpack keeps its paths to itself')
+        given = {"checkpoint": checkpoint is not None, "start": start != "auto", "max_paths": max_paths is not None}
+        for name in (name for name, is_given in given.items() if is_given):
+            raise ValueError(f'{name} needs backend="native": PHCpack chooses and keeps its paths itself')
         found = phcpy_backend.solve(system, int(seed))
     else:
         file = None if checkpoint is None else Path(checkpoint)
@@ -149,6 +153,15 @@ def _check(system: Any, start: str, backend: str, seed: Any, max_paths: Any, on_
     check_seed(seed)
     if max_paths is not None:
         check_count(max_paths, "max_paths")
+    if max(system.degrees) > MAX_DEGREE:
+        raise ValueError(f"solve takes equations of degree {MAX_DEGREE} at most, got degree {max(system.degrees)}")
+
+
+def _check_switches(certify: Any, progress: Any) -> None:
+    if not isinstance(certify, bool | np.bool_):
+        raise TypeError(f"certify must be True or False, got {certify!r}")
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress must be called as progress(done, total, text), got {progress!r}")
 
 
 def _linear(reduced: Reduced, seed: int) -> SolutionSet:
