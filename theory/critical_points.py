@@ -1,10 +1,11 @@
 """What kind of critical point is it? Exact for polynomials, degenerate Hessians included."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations_with_replacement
-from numbers import Number
+from numbers import Number, Rational
 from typing import Any, Literal
 
 import numpy as np
@@ -42,7 +43,8 @@ def classify(f: Any, point: Mapping[Any, Any] | Sequence[Any] | np.ndarray) -> C
 
     f: a sympy expression, or a PolynomialSystem of one equation
     point: a dict (symbol or name -> number), or a sequence in the order of the system's unknowns, of an expression's
-        symbols by name. Integers, fractions and decimals near a simple fraction are taken exactly.
+        symbols by name. Integers and fractions are taken exactly, and decimals, in f too, as the simple fraction within
+        1e-14 of them where there is one; only with other decimals does a small gradient count as rounding.
 
     Method: signs of the Hessian by exact congruence; where it is degenerate the splitting lemma removes the
     non-degenerate directions and the rest is decided by its exact signs (`theory.local_signs`). Points that are not
@@ -51,12 +53,16 @@ def classify(f: Any, point: Mapping[Any, Any] | Sequence[Any] | np.ndarray) -> C
     Source: Gromoll and Meyer 1969 (splitting lemma); Mather 1968 (finite determinacy).
     """
     polynomial, exact_coefficients, names = _polynomial(f, point)
-    values = _coordinates(point, names)
+    values, rounded = _coordinates(point, names)
+    rounded = rounded or any(_is_long(c.re) for c in polynomial.terms.values())
     if exact_coefficients:
-        for candidate in (values, [_simple(value) for value in values]):
-            shifted = _shift(polynomial, candidate)
-            if not any(sum(e) == 1 for e in shifted.terms):
+        for p, candidate in ((polynomial, values), (_short(polynomial), [_simple(value) for value in values])):
+            shifted = _shift(p, candidate)
+            slope = [c.re for e, c in shifted.terms.items() if sum(e) == 1]
+            if not slope:
                 return _classify_at_zero(shifted)
+            if not rounded:  # nothing in the input is rounded: a small gradient is a gradient
+                raise _not_critical(math.hypot(*map(float, slope)))
     return _classify_by_eigenvalues(polynomial, np.array([float(value) for value in values]))
 
 
@@ -79,16 +85,19 @@ def _polynomial(f: Any, point: Any) -> tuple[Polynomial, bool, tuple[str, ...]]:
             symbols |= {sp.Symbol(key) if isinstance(key, str) else key for key in point} - symbols
         if not symbols:
             raise ValueError(f"classify needs a function of at least one unknown, got the constant {expression}")
+        decimals = {number: sp.Rational(_simple(gaussian(number).re)) for number in expression.atoms(sp.Float)}
+        expression = expression.xreplace(decimals)  # before products of decimals are rounded
         ordered = sorted({str(s): s for s in symbols}.values(), key=str)
         polynomial, names = Polynomial.from_sympy(expression, ordered), tuple(map(str, ordered))
         coefficients = sp.Poly(expression, *ordered).coeffs() if ordered else []
-        exact = all(c.is_Rational or c.is_Float for c in coefficients)
+        exact = all(c.is_Rational for c in coefficients)
     if not polynomial.is_real:
         raise ValueError("classify needs real coefficients, got complex ones: minima exist for real functions only")
     return polynomial, exact, names
 
 
-def _coordinates(point: Any, names: tuple[str, ...]) -> list[Fraction]:
+def _coordinates(point: Any, names: tuple[str, ...]) -> tuple[list[Fraction], bool]:
+    """The coordinates, and whether one of them was given in floating point, so that it may be rounded."""
     if isinstance(point, Mapping):
         given = {str(key): value for key, value in point.items()}
         missing = [name for name in names if name not in given]
@@ -101,10 +110,14 @@ def _coordinates(point: Any, names: tuple[str, ...]) -> list[Fraction]:
         values = list(point)
         if len(values) != len(names):
             raise ValueError(f"the point must have {len(names)} coordinates ({', '.join(names)}), got {len(values)}")
-    coordinates = [gaussian(value) for value in values]
+    try:
+        coordinates = [gaussian(value) for value in values]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the point must have finite numbers as coordinates, got {values}"[:200]) from error
     if any(c.im for c in coordinates):
         raise ValueError(f"the point must be real, got {values}")
-    return [c.re for c in coordinates]
+    exact = all(isinstance(value, Rational) or getattr(value, "is_Rational", False) for value in values)
+    return [c.re for c in coordinates], not exact
 
 
 def _simple(value: Fraction) -> Fraction:
@@ -112,6 +125,17 @@ def _simple(value: Fraction) -> Fraction:
     scale = max(Fraction(1), abs(value))
     near = value.limit_denominator(10**6)
     return near if abs(near - value) <= scale / 10**14 else value
+
+
+def _is_long(value: Fraction) -> bool:
+    """Whether a fraction looks like a float that was no short number: its denominator is a high power of 2."""
+    return value.denominator > 2**32 and value.denominator & (value.denominator - 1) == 0
+
+
+def _short(polynomial: Polynomial) -> Polynomial:
+    """The polynomial with each such coefficient replaced by the simplest fraction within its rounding."""
+    terms = {e: gaussian(_simple(c.re)) if _is_long(c.re) else c for e, c in polynomial.terms.items()}
+    return Polynomial(terms, polynomial.n_variables)
 
 
 def _shift(polynomial: Polynomial, point: Sequence[Fraction]) -> Polynomial:
@@ -310,13 +334,17 @@ def _truncate(polynomial: Polynomial, order: int) -> Polynomial:
 # ---- rounded points
 
 
+def _not_critical(norm: float) -> NotCriticalError:
+    return NotCriticalError(f"the point is not critical: the gradient has norm {norm:.6g}, it should be 0")
+
+
 def _classify_by_eigenvalues(f: Polynomial, point: np.ndarray) -> CriticalPoint:
     """The Hessian's eigenvalues decide where they keep a margin from 0; a degenerate one stays undecided."""
     gradient = np.array([f.diff(k).evaluate(list(point), _real) for k in range(f.n_variables)])
     scale = 1 + max(f.diff(k).evaluate(list(abs(point)), lambda c: abs(complex(c))) for k in range(f.n_variables))
     norm = float(np.linalg.norm(gradient))
     if norm > _MARGIN * scale:
-        raise NotCriticalError(f"the point is not critical: the gradient has norm {norm:.6g}, it should be 0")
+        raise _not_critical(norm)
     n = f.n_variables
     hessian = np.array([[f.diff(i).diff(j).evaluate(list(point), _real) for j in range(n)] for i in range(n)])
     eigenvalues = np.linalg.eigvalsh(hessian)

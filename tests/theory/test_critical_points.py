@@ -146,6 +146,31 @@ def test_a_point_that_is_not_critical_is_refused_with_the_gradient_norm():
         classify(3 * x + 4 * y, [1, 1])
 
 
+@pytest.mark.parametrize("f", [x**2 - sp.Rational(1, 10**9) * x + y**2, sp.Rational(1, 10**12) * x + y**2])
+def test_a_gradient_below_rounding_is_still_a_gradient_where_all_input_is_exact(f):
+    with pytest.raises(NotCriticalError, match=r"norm 1e-"):
+        classify(f, (0, 0))
+
+
+def test_decimals_in_the_function_and_in_the_point_are_the_same_fractions():
+    result = classify((x - 0.1) ** 2 + (y - 0.3) ** 4, (0.1, 0.3))
+    assert (result.kind, result.strict) == ("minimum", True)
+
+
+@pytest.mark.parametrize("point", [0, None])
+def test_what_is_no_point_is_named(point):
+    with pytest.raises(TypeError, match="must be a sequence or a dict"):
+        classify(x**2, point)
+
+
+def test_coordinates_that_are_no_finite_numbers_are_named_as_such():
+    for bad in (float("nan"), float("inf"), None, "a"):
+        with pytest.raises(ValueError, match="coordinates"):
+            classify(x**2, [bad])
+    with pytest.raises(TypeError, match="Matrix"):
+        classify(sp.Matrix([x**2]), [0])
+
+
 def test_text_is_never_taken_for_an_expression():
     with pytest.raises(TypeError, match="parse"):
         classify("__import__('os').system('x')", [0])
