@@ -68,12 +68,12 @@ def save(path: Path, state: Checkpoint, run: Mapping[str, Any]) -> None:
         "run": run,
     }
     text = json.dumps(numbers)
-    metadata = {"training": text, "sha256": _digest(text, tensors)}
     try:
         for epoch, vector in state.weights.items():
             if not (file := _kept(path, epoch)).exists():
-                write(file, serialise({"weights": torch.from_numpy(vector)}))
-        write(path, serialise(tensors, metadata))
+                one = {"weights": torch.from_numpy(vector)}
+                write(file, serialise(one, _metadata(_name(epoch), one)))
+        write(path, serialise(tensors, _metadata(text, tensors)))
     except OSError as error:
         raise CheckpointError(
             f"cannot write {path}: {error.strerror or error}; what was trained up to the last whole checkpoint is kept:"
@@ -93,9 +93,10 @@ def load(path: Path, run: Mapping[str, Any]) -> Checkpoint | None:
             file.unlink()
         return None
     try:
-        numbers, tensors = _read(path)
+        text, tensors = _read(path)
+        numbers = json.loads(text)
         found = numbers.pop("run")
-        weights = {epoch: _vector(_kept(path, epoch)) for epoch in numbers.pop("kept")}
+        weights = {epoch: _vector(_kept(path, epoch), epoch) for epoch in numbers.pop("kept")}
         epochs = tuple(Epoch(*values) for values in numbers.pop("epochs"))
         state = Checkpoint(**numbers, epochs=epochs, weights=weights, **_parts(tensors))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
@@ -116,8 +117,12 @@ def identity(config: Mapping[str, Any], data: str, model: torch.nn.Module) -> di
     return json.loads(json.dumps(plain({**config, "data": data, "start": _digest("", weights)})))
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """Numbers and tensors of a file, opened once: it may be replaced at any moment."""
+def _metadata(text: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, str]:
+    return {"training": text, "sha256": _digest(text, tensors)}
+
+
+def _read(path: Path) -> tuple[str, dict[str, torch.Tensor]]:
+    """Text and tensors of a file, opened once (it may be replaced at any moment), if they are what was written."""
     from safetensors import SafetensorError
     from safetensors.torch import load as parse
 
@@ -130,7 +135,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     metadata = json.loads(content[8 : 8 + length]).get("__metadata__", {})
     if _digest(metadata["training"], tensors) != metadata["sha256"]:
         raise ValueError("its contents are not what was written")
-    return json.loads(metadata["training"]), tensors
+    return metadata["training"], tensors
 
 
 def _parts(tensors: Mapping[str, torch.Tensor]) -> dict[str, Any]:
@@ -142,14 +147,18 @@ def _parts(tensors: Mapping[str, torch.Tensor]) -> dict[str, Any]:
     return parts | {"generator": tensors[".generator"]}
 
 
-def _vector(path: Path) -> np.ndarray:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
+def _vector(path: Path, epoch: int) -> np.ndarray:
     try:
-        return load_file(path)["weights"]
-    except (OSError, KeyError, SafetensorError) as error:
+        text, tensors = _read(path)
+        if text != _name(epoch):
+            raise ValueError(f"it is of {text}")
+        return tensors["weights"].numpy()
+    except (OSError, ValueError, KeyError) as error:
         raise ValueError(f"{path.name}, which belongs to it, is missing or damaged") from error
+
+
+def _name(epoch: int) -> str:
+    return f"the weights after epoch {epoch}"
 
 
 def _kept(path: Path, epoch: int) -> Path:

@@ -104,7 +104,7 @@ def epoch_in(path):
     """The epoch of a checkpoint, 0 if there is none."""
     if not path.exists():
         return 0
-    return checkpoints._read(path)[0]["epoch"]
+    return json.loads(checkpoints._read(path)[0])["epoch"]
 
 
 def test_kill_9_loses_at_most_an_epoch_and_the_end_is_the_same(digits, tmp_path):
@@ -182,6 +182,17 @@ def test_a_damaged_checkpoint_is_one_line_that_names_it(damage, digits, tmp_path
     with pytest.raises(CheckpointError, match=r"net\.safetensors is damaged .*remove it") as caught:
         train(net(), digits, config, checkpoint=path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_flipped_bit_or_another_epoch_in_the_kept_weights_is_noticed(digits, tmp_path):
+    config, path = replace(KINDS["plain"], epochs=2, keep=(0, 1)), tmp_path / "net.safetensors"
+    train(net(), digits, config, checkpoint=path)
+    first, second = (tmp_path / f"net.epoch-{k}.safetensors" for k in (0, 1))
+    whole = first.read_bytes()
+    for wrong in (whole[:-1] + bytes([whole[-1] ^ 1]), second.read_bytes()):
+        first.write_bytes(wrong)
+        with pytest.raises(CheckpointError, match=r"net\.epoch-0\.safetensors, which belongs to it"):
+            train(net(), digits, config, checkpoint=path)
 
 
 def test_a_full_disk_is_one_line_and_the_epoch_before_is_kept(digits, tmp_path, monkeypatch):
