@@ -109,7 +109,7 @@ def after(
             good, good_epoch = _snapshot(model), epoch
     if not finite or (last and good_epoch < epoch):
         model.load_state_dict(good)
-        stopped = _not_finite(steps, good_epoch, config)
+        stopped = _not_finite(steps, good_epoch, config, look=finite)
     keep = epoch in config.keep and stopped is None
     return Checkpoint(
         epoch=epoch,
@@ -162,8 +162,10 @@ def _vector(model: nn.Module) -> np.ndarray:
     return torch.cat([p.detach().reshape(-1) for p in model.parameters()]).cpu().numpy()
 
 
-def _not_finite(step: int, kept: int, config: TrainConfig) -> str:
+def _not_finite(step: int, kept: int, config: TrainConfig, look: bool) -> str:
+    """look: that of each step was finite, only that of all examples at the end was not."""
+    what = "the loss of all training examples, looked at after the last epoch," if look else "the loss"
     return (
-        f"the loss was not finite after step {step}; the weights are those after epoch {kept}; "
+        f"{what} was not finite after step {step}; the weights are those after epoch {kept}; "
         f"try rate {config.rate / 2:g}, or an activation that stays bounded where its inputs lie"
     )

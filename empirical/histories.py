@@ -1,7 +1,7 @@
 """How a net is trained, and what was seen while it was."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -94,11 +94,20 @@ class History:
 
     @property
     def last(self) -> Epoch:
-        return self.epochs[-1]
+        """The last look at the net as it was handed back: where training stopped, the last with a finite loss."""
+        if self.stopped is None:
+            return self.epochs[-1]
+        return next((epoch for epoch in reversed(self.epochs) if math.isfinite(epoch.train_loss)), self.epochs[0])
 
     def rows(self) -> list[dict[str, Any]]:
         """The epochs as rows of a table."""
         return [asdict(epoch) for epoch in self.epochs]
+
+
+def check_finished(histories: Iterable[History], who: str) -> None:
+    """ValueError, with the step and what to try, if one of these trainings of `who` stopped before its end."""
+    if found := [history.stopped for history in histories if history.stopped is not None]:
+        raise ValueError(f"{who} needs every training to reach its end, {len(found)} stopped: {found[0]}")
 
 
 def _is_finite(value: Any) -> bool:

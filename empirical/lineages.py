@@ -9,6 +9,7 @@ from torch import nn
 
 from empirical import measure
 from empirical.data import Data
+from empirical.histories import check_finished
 from empirical.models import PlainCNN
 from empirical.train import TrainConfig, train_each
 
@@ -51,6 +52,8 @@ def lineages(plan: Plan, data: Data, *, seed: int, device: str = "cpu", checkpoi
     """Of each repeat and rate: two children of each split, and one net from another initialisation.
 
     Siblings differ in the order of their images alone. Each initialisation is the same for all rates.
+
+    Raises ValueError, with the step, if a training stops before its end.
     """
     channels, size, _ = data.train_inputs.shape[1:]
 
@@ -62,6 +65,7 @@ def lineages(plan: Plan, data: Data, *, seed: int, device: str = "cpu", checkpoi
         path = None if checkpoints is None else checkpoints / folder
         jobs = [(model, _schedule(plan, label, seed)) for label, model in starts]
         trained = train_each(jobs, data, device=device, checkpoints=path)
+        check_finished((history for _, history in trained), "a comparison of nets with a common past")
         return [
             Net(label, model, {max(label.split, 0) + epoch: weights for epoch, weights in history.weights.items()})
             for (label, _), (model, history) in zip(starts, trained, strict=True)

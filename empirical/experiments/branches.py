@@ -23,6 +23,7 @@ from torch import nn
 from empirical import comparisons, interpolate, measure
 from empirical.data import Data, square_images
 from empirical.evaluation import placed, reestimate_batchnorm
+from empirical.histories import check_finished
 from empirical.models import PlainCNN
 from empirical.records import Result
 from empirical.train import History, TrainConfig, train_each
@@ -143,6 +144,7 @@ def _descend(
                                         keep=tuple(sorted(kept)))))  # fmt: skip
     ways = []
     trained = train_each(jobs, data, device=device, checkpoints=folder)
+    check_finished((history for _, history in trained), ID)
     for (repeat, name, start, _), (model, history) in zip(starts, trained, strict=True):
         weights = {start + step: vector for step, vector in history.weights.items()}
         ways.append(Way(repeat, name, start, history, weights, _predictions(model, data)))

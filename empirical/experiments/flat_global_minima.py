@@ -22,6 +22,7 @@ from torch import nn
 from empirical import comparisons, measure
 from empirical.data import Data, square_images
 from empirical.evaluation import placed
+from empirical.histories import check_finished
 from empirical.models import PlainCNN
 from empirical.records import Result
 from empirical.train import History, TrainConfig, train_each
@@ -122,6 +123,7 @@ def compute(
             labels.append((net, start, number, noise))
             jobs.append((measure.perturbed(model, noise, own), _descent(config, config.steps)))
     trained = train_each(jobs, data, device=device, checkpoints=folders[2])
+    check_finished((history for _, history in trained), ID)
     if progress is not None:
         progress(2, 2, f"{len(jobs)} runs after perturbation")
     runs = [
@@ -155,11 +157,14 @@ def _minima(
         jobs.append((PlainCNN(n_classes=data.n_classes, input_shape=shape, seed=own), schedule))
     found: dict[tuple[int, str], nn.Module] = {}
     trained = train_each(jobs, data, device=device, checkpoints=folders[0])
+    check_finished((history for _, history in trained), ID)
     for epoch, weights in trained[0][1].weights.items():
         found[0, str(epoch)] = PlainCNN(n_classes=data.n_classes, input_shape=shape)
         measure.set_weights(found[0, str(epoch)], weights)
     polished = [(model, replace(_descent(config, config.descent_steps), keep=())) for model, _ in trained]
-    for net, (model, _) in enumerate(train_each(polished, data, device=device, checkpoints=folders[1])):
+    descended = train_each(polished, data, device=device, checkpoints=folders[1])
+    check_finished((history for _, history in descended), ID)
+    for net, (model, _) in enumerate(descended):
         found[net, FINAL] = model
     return found
 

@@ -18,6 +18,7 @@ from torch import nn
 
 from empirical import comparisons, measure
 from empirical.data import Data, square_images
+from empirical.histories import check_finished
 from empirical.interpolate import Mixtures, barrier, lines
 from empirical.models import PlainCNN
 from empirical.records import Result
@@ -103,6 +104,7 @@ def compute(
     jobs = [(PlainCNN(n_classes=data.n_classes, input_shape=shape, seed=own), _training(config, config.epochs, own))
             for own in seeds]  # fmt: skip
     before = train_each(jobs, data, device=device, checkpoints=folders[0])
+    check_finished((history for _, history in before), ID)
     _tell(progress, 1, f"{config.nets} nets trained")
     keys, again = [], []
     for net, (model, _) in enumerate(before):
@@ -112,6 +114,7 @@ def compute(
             again.append((measure.perturbed(model, scale, own), _training(config, config.again, own)))
     floors = [_distance(before[net][0], start) for (net, _), (start, _) in zip(keys, again, strict=True)]
     after = train_each(again, data, device=device, checkpoints=folders[1])
+    check_finished((history for _, history in after), ID)
     _tell(progress, 2, f"{len(after)} perturbed nets trained again")
     pairs = [(before[net][0], model) for (net, _), (model, _) in zip(keys, after, strict=True)]
     others = [(before[net][0], before[(net + 1) % config.nets][0]) for net in range(config.nets)]

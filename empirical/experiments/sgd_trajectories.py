@@ -20,6 +20,7 @@ from torch import nn
 
 from empirical import comparisons, measure
 from empirical.data import Data, square_images
+from empirical.histories import check_finished
 from empirical.models import PlainCNN
 from empirical.records import Result
 from empirical.train import History, TrainConfig, train_each
@@ -110,6 +111,7 @@ def compute(
         folder = None if checkpoints is None else checkpoints / f"stage-{stage:02d}"
         labels, jobs = _jobs(config, starts, stage, seed)
         trained = train_each(jobs, data, device=device, checkpoints=folder)
+        check_finished((history for _, history in trained), ID)
         starts = [model for (_, number), (model, _) in zip(labels, trained, strict=True) if number == 1]
         for (repeat, number), (_, history) in zip(labels, trained, strict=True):
             weights = np.stack([*history.weights.values()])
@@ -187,7 +189,7 @@ def _claim(found: Sequence[Trajectory], table: Sequence[dict[str, Any]], config:
             _factor(ratio),
             None if above is None else not above,
         ),
-        Case("least distance of two ends of a stage", f"above {rounding:g}", least, least > rounding),
+        Case("least distance of two ends of a stage", f"above {rounding:g}", f"{least:.2g}", least > rounding),
     ]
     return Claim.from_cases(
         cases,

@@ -1,0 +1,34 @@
+"""Training that stopped for want of a finite loss: what is said of it, and that no experiment goes on with it."""
+
+from dataclasses import replace
+
+import pytest
+
+from empirical.data import load_data
+from empirical.experiments import branches, flat_global_minima, interpolation, perturbation_size, sgd_trajectories
+from empirical.histories import Epoch, History, check_finished
+
+RATES = {
+    branches: {"rate": 1e38, "subset": (50, 20)},
+    interpolation: {"rates": (1e38,)},
+    sgd_trajectories: {"rate": 1e38},
+    perturbation_size: {"rate": 1e38},
+    flat_global_minima: {"descent_rate": 1e38, "sgd_epochs": 2},
+}
+
+
+@pytest.mark.parametrize("module", RATES, ids=lambda module: module.ID)
+def test_an_experiment_whose_training_stops_says_at_which_step_and_what_to_try(module):
+    config = replace(module.PRESETS["smoke"], **RATES[module])
+    with pytest.raises(ValueError, match=r"stopped: the loss.* was not finite after step \d+; .* try rate 5e\+37") as e:
+        module.compute(config, load_data("digits", subset=(50, 20)), seed=0, device="cpu")
+    assert "\n" not in str(e.value)
+
+
+def test_the_last_look_is_that_of_the_net_that_was_handed_back():
+    looks = tuple(Epoch(k, loss, 0.5, loss, 0.5) for k, loss in enumerate((2.0, 1.0, float("inf"))))
+    assert History(looks, 2, "not finite").last.epoch == 1
+    assert History(looks, 2).last.epoch == 2
+    check_finished([History(looks, 2)], "this")
+    with pytest.raises(ValueError, match="this needs every training to reach its end, 1 stopped: not finite"):
+        check_finished([History(looks, 2), History(looks, 2, "not finite")], "this")
