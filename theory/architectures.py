@@ -5,7 +5,7 @@ A count of zeros needs no more than that, so that it is instant for nets whose e
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -81,16 +81,27 @@ class NetworkShape:
         return sum(self.degree_in_layers)
 
 
-def network_of_module(module: Any) -> "PolynomialNetwork":
-    """The network that a torch module is in eval mode, on the smallest images it takes: counts do not depend on these.
+def network_of_module(
+    module: Any, input_shape: Sequence[int] | None = None
+) -> "tuple[PolynomialNetwork, tuple[str, ...]]":
+    """The network that a torch module is in eval mode, by default on the smallest square images it takes, and notes.
 
+    Counts of weights and degrees do not depend on these; where the number of outputs does, a note says so.
     Raises TypeError and ValueError as `PolynomialNetwork.from_torch`.
     """
     from theory.networks import PolynomialNetwork
-    from theory.torch_modules import fitting_shape
+    from theory.torch_modules import fitting_shape, outputs_vary
 
     module = copy.deepcopy(module).eval()
-    return PolynomialNetwork.from_torch(module, fitting_shape(module))
+    shape = fitting_shape(module) if input_shape is None else tuple(input_shape)
+    network = PolynomialNetwork.from_torch(module, shape)
+    if input_shape is not None or shape is None or not outputs_vary(module, shape, network.n_outputs):
+        return network, ()
+    size = " x ".join(map(str, shape))
+    return network, (
+        f"The number of outputs, {network.n_outputs}, is that on images of {size}, the smallest that fit: it depends "
+        "on their size, which input_shape=(channels, height, width) gives.",
+    )
 
 
 def network_notes(shape: NetworkShape, n_data: int, degree: int, counted: str) -> tuple[str, ...]:

@@ -116,7 +116,7 @@ def learning_degree(variety: "Neurovariety", seed: int, max_points: int | None, 
 
     tape = section.tape(gradient, len(targets))
     bound = f"at most {2 * _weight_degree(network) - 1}^{variety.dimension} by Bezout's count"
-    found = _limited(bound, tape, targets, start, section.functions, seed, limit, section, progress)
+    found = _found(bound, section, tape, targets, start, section.functions, seed, limit, progress)
     return len(found.points)
 
 
@@ -189,12 +189,21 @@ def _sliced(
 
     tape = section.tape(equations, variety.dimension)
     bound = f"at most {_weight_degree(variety._network)}^{variety.dimension} by Bezout's count"
-    return _limited(bound, tape, combine @ values, start, images, seed, limit, section, progress)
+    return _found(bound, section, tape, combine @ values, start, images, seed, limit, progress)
 
 
-def _limited(bound: str, *arguments: Any) -> Found:
+def _found(
+    bound: str,
+    section: _Section,
+    tape: Tape,
+    parameters: np.ndarray,
+    start: np.ndarray,
+    images: Callable[[np.ndarray], np.ndarray],
+    seed: int,
+    limit: int,
+    progress: "Progress | None",
+) -> Found:
     """`find_all`, which says what to expect where the points become too many."""
-    tape, parameters, start, images, seed, limit, section, progress = arguments
     if progress is not None:
         progress(0, 1, bound)
     try:

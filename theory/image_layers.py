@@ -75,22 +75,27 @@ class Convolution:
 
     @property
     def input_shape(self) -> Shape:
+        """(n,) or (channels, height, width) of the inputs."""
         return (self.in_channels, *self._pairs()[3])
 
     @property
     def output_shape(self) -> Shape:
+        """(n,) or (channels, height, width) of the outputs."""
         return (self.out_channels, *self._positions())
 
     @property
     def n_inputs(self) -> int:
+        """Numbers that go in."""
         return math.prod(self.input_shape)
 
     @property
     def n_outputs(self) -> int:
+        """Numbers that come out."""
         return math.prod(self.output_shape)
 
     @property
     def n_weights(self) -> int:
+        """Weights of the layer, biases included."""
         return self.out_channels * (self._taps + self.bias)
 
     @property
@@ -98,6 +103,7 @@ class Convolution:
         return self.in_channels * math.prod(pair(self.kernel_size, "", 1))
 
     def placed(self, shape: Shape) -> "Convolution":
+        """The same layer on inputs of this shape; ValueError where it cannot be."""
         image = _image(self, shape)
         if image[0] != self.in_channels:
             raise ValueError(f"{self} takes {self.in_channels} channels, but gets {image[0]}")
@@ -106,6 +112,7 @@ class Convolution:
         return replace(self, size=image[1:])
 
     def names(self, number: int) -> list[str]:
+        """A name for each weight; number counts the affine layers from 1."""
         kernel = pair(self.kernel_size, "", 1)
         sizes = (self.out_channels, self.in_channels, *kernel)
         places = [tuple(int(k) + 1 for k in place) for place in np.ndindex(*sizes)]
@@ -133,17 +140,20 @@ class Convolution:
         return linear(lambda a: a.reshape(*a.shape[:-1], self.out_channels, a.shape[-1] // self.out_channels), g)
 
     def forward(self, w: Any, x: Any) -> Any:
+        """Outputs (..., N, n_outputs)."""
         z = self._matrix(w) @ gather(x, self._patches)
         if self.bias:
             z = z + linear(lambda a: a[..., None, -self.out_channels :, None], w)
         return linear(lambda a: a.reshape(*a.shape[:-2], a.shape[-2] * a.shape[-1]), z)
 
     def backward(self, w: Any, x: Any, g: Any) -> Any:
+        """The gradient by the inputs, (..., N, n_inputs), from that by the outputs, g."""
         by_tap = linear(lambda a: np.swapaxes(a, -1, -2), self._matrix(w)) @ self._split(g)  # (..., N, taps, positions)
         flat = linear(lambda a: a.reshape(*a.shape[:-2], a.shape[-2] * a.shape[-1]), by_tap)
         return linear(lambda a: a.sum(axis=-1), gather(flat, self._users))
 
     def weight_gradient(self, x: Any, g: Any, per_sample: bool) -> Any:
+        """The gradient by the weights, for each sample or summed; None without weights."""
         split = self._split(g)
         matrix = split @ linear(lambda a: np.swapaxes(a, -1, -2), gather(x, self._patches))
         flat = linear(lambda a: a.reshape(*a.shape[:-2], a.shape[-2] * a.shape[-1]), matrix)
@@ -152,6 +162,7 @@ class Convolution:
         return flat if per_sample else linear(lambda a: a.sum(axis=-2), flat)
 
     def degrees(self, inputs: np.ndarray) -> np.ndarray:
+        """Degrees of the outputs in the weights so far, see `Layer.degrees`."""
         highest = gather(inputs, self._patches, -1).max(axis=-2)
         outputs = np.where(highest < 0, -1, highest + 1)
         return np.tile(np.maximum(outputs, 1) if self.bias else outputs, self.out_channels)
@@ -185,9 +196,11 @@ class AveragePool(Weightless):
 
     @property
     def output_shape(self) -> Shape:
+        """(n,) or (channels, height, width) of the outputs."""
         return (self.input_shape[0], *n_positions(self.input_shape[1:], *self._pairs()))
 
     def placed(self, shape: Shape) -> "AveragePool":
+        """The same layer on inputs of this shape; ValueError where it cannot be."""
         return replace(self, shape=_image(self, shape))
 
     @cached_property
@@ -206,12 +219,15 @@ class AveragePool(Weightless):
         return constant(Fraction(1, len(self._windows)), like)
 
     def forward(self, w: Any, x: Any) -> Any:
+        """Outputs (..., N, n_outputs)."""
         return linear(lambda a: a.sum(axis=-2), gather(x, self._windows)) * self._share(x)
 
     def backward(self, w: Any, x: Any, g: Any) -> Any:
+        """The gradient by the inputs, (..., N, n_inputs), from that by the outputs, g."""
         return linear(lambda a: a.sum(axis=-1), gather(g, self._users)) * self._share(x)
 
     def degrees(self, inputs: np.ndarray) -> np.ndarray:
+        """Degrees of the outputs in the weights so far, see `Layer.degrees`."""
         return inputs[..., self._windows].max(axis=-2)
 
 

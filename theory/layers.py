@@ -74,13 +74,16 @@ class Dense:
 
     @property
     def input_shape(self) -> Shape:
+        """(n,) or (channels, height, width) of the inputs."""
         return (self.n_inputs,)
 
     @property
     def output_shape(self) -> Shape:
+        """(n,) or (channels, height, width) of the outputs."""
         return (self.n_outputs,)
 
     def placed(self, shape: Shape) -> "Dense":
+        """The same layer on inputs of this shape; ValueError where it cannot be."""
         if len(shape) > 1:
             raise ValueError(f"{self} takes a row of numbers, but gets {shape}: put Flatten() between")
         if shape != (self.n_inputs,):
@@ -89,9 +92,11 @@ class Dense:
 
     @property
     def n_weights(self) -> int:
+        """Weights of the layer, biases included."""
         return self.n_outputs * (self.n_inputs + self.bias)
 
     def names(self, number: int) -> list[str]:
+        """A name for each weight; number counts the affine layers from 1."""
         outputs, inputs = range(1, self.n_outputs + 1), range(1, self.n_inputs + 1)
         weights = [f"w{number}_{o}_{i}" for o in outputs for i in inputs]
         return weights + ([f"b{number}_{o}" for o in outputs] if self.bias else [])
@@ -102,13 +107,16 @@ class Dense:
         return linear(lambda a: a[..., :size].reshape(*a.shape[:-1], self.n_outputs, self.n_inputs), w)
 
     def forward(self, w: Any, x: Any) -> Any:
+        """Outputs (..., N, n_outputs)."""
         z = linear(_transposed, self.matrix(w) @ linear(_transposed, x))
         return z + linear(lambda a: a[..., None, -self.n_outputs :], w) if self.bias else z
 
     def backward(self, w: Any, x: Any, g: Any) -> Any:
+        """The gradient by the inputs, (..., N, n_inputs), from that by the outputs, g."""
         return g @ self.matrix(w)
 
     def weight_gradient(self, x: Any, g: Any, per_sample: bool) -> Any:
+        """The gradient by the weights, for each sample or summed; None without weights."""
         if per_sample:
             matrix = linear(lambda a: a[..., :, None], g) * linear(lambda a: a[..., None, :], x)
             bias = g
@@ -119,6 +127,7 @@ class Dense:
         return linear(join, flat, bias) if self.bias else flat
 
     def degrees(self, inputs: np.ndarray) -> np.ndarray:
+        """Degrees of the outputs in the weights so far, see `Layer.degrees`."""
         highest = inputs.max(axis=-1, keepdims=True)
         outputs = np.where(highest < 0, -1, highest + 1)
         return np.repeat(np.maximum(outputs, 1) if self.bias else outputs, self.n_outputs, axis=-1)
@@ -132,26 +141,32 @@ class Weightless:
 
     @property
     def input_shape(self) -> Shape:
+        """(n,) or (channels, height, width) of the inputs."""
         if self.shape is None:
             raise ValueError(f"{self} does not know the shape of its inputs: it gets it from the layers before it")
         return self.shape
 
     @property
     def output_shape(self) -> Shape:
+        """(n,) or (channels, height, width) of the outputs."""
         return self.input_shape
 
     @property
     def n_inputs(self) -> int:
+        """Numbers that go in."""
         return math.prod(self.input_shape)
 
     @property
     def n_outputs(self) -> int:
+        """Numbers that come out."""
         return math.prod(self.output_shape)
 
     def names(self, number: int) -> list[str]:
+        """A name for each weight; number counts the affine layers from 1."""
         return []
 
     def weight_gradient(self, x: Any, g: Any, per_sample: bool) -> Any:
+        """The gradient by the weights, for each sample or summed; None without weights."""
         return None
 
 
@@ -163,15 +178,19 @@ class Activate(Weightless):
     shape: Shape | None = None
 
     def placed(self, shape: Shape) -> "Activate":
+        """The same layer on inputs of this shape; ValueError where it cannot be."""
         return replace(self, shape=shape)
 
     def forward(self, w: Any, x: Any) -> Any:
+        """Outputs (..., N, n_outputs)."""
         return self.activation(x)
 
     def backward(self, w: Any, x: Any, g: Any) -> Any:
+        """The gradient by the inputs, (..., N, n_inputs), from that by the outputs, g."""
         return g * self.activation.derivative(x)
 
     def degrees(self, inputs: np.ndarray) -> np.ndarray:
+        """Degrees of the outputs in the weights so far, see `Layer.degrees`."""
         at_zero = 0 if self.activation.coefficients[0] else -1
         degree = self.activation.degree if any(self.activation.coefficients) else -1
         return np.where(inputs < 0, at_zero, degree * inputs if degree > 0 else degree)
@@ -185,18 +204,23 @@ class Flatten(Weightless):
 
     @property
     def output_shape(self) -> Shape:
+        """(n,) or (channels, height, width) of the outputs."""
         return (math.prod(self.input_shape),)
 
     def placed(self, shape: Shape) -> "Flatten":
+        """The same layer on inputs of this shape; ValueError where it cannot be."""
         return replace(self, shape=shape)
 
     def forward(self, w: Any, x: Any) -> Any:
+        """Outputs (..., N, n_outputs)."""
         return x
 
     def backward(self, w: Any, x: Any, g: Any) -> Any:
+        """The gradient by the inputs, (..., N, n_inputs), from that by the outputs, g."""
         return g
 
     def degrees(self, inputs: np.ndarray) -> np.ndarray:
+        """Degrees of the outputs in the weights so far, see `Layer.degrees`."""
         return inputs
 
 
@@ -232,6 +256,7 @@ class Normalise(Weightless):
         return f"Normalise({len(self.scale)} channels)"
 
     def placed(self, shape: Shape) -> "Normalise":
+        """The same layer on inputs of this shape; ValueError where it cannot be."""
         if shape[0] != len(self.scale):
             raise ValueError(f"{self} takes {len(self.scale)} channels, but gets {shape[0]}")
         return replace(self, shape=shape)
@@ -243,12 +268,15 @@ class Normalise(Weightless):
         return np.repeat(ring_array(numbers) if is_ring(like) else np.array(numbers), repeats)
 
     def forward(self, w: Any, x: Any) -> Any:
+        """Outputs (..., N, n_outputs)."""
         return x * self._each(self.scale, x) + self._each(self.shift, x)
 
     def backward(self, w: Any, x: Any, g: Any) -> Any:
+        """The gradient by the inputs, (..., N, n_inputs), from that by the outputs, g."""
         return g * self._each(self.scale, x)
 
     def degrees(self, inputs: np.ndarray) -> np.ndarray:
+        """Degrees of the outputs in the weights so far, see `Layer.degrees`."""
         repeats = math.prod(self.input_shape[1:])
         scaled, shifted = (np.repeat([v != 0 for v in values], repeats) for values in (self.scale, self.shift))
         return np.where(scaled & (inputs >= 0), inputs, np.where(shifted, 0, -1))

@@ -31,7 +31,8 @@ class Degeneracy:
     precise: the rank is that of the exact zero near by, decided in multiple precision because doubles left it in doubt
     local_dimension: of the complex zero set through w, by full rank or by dual spaces (`theory.germs`); None where that
         is not decided, and at points that are no zeros
-    symmetry_dimension: of the orbit of w under the network's continuous symmetries; None where no network is known
+    symmetry_dimension: of the orbit of w under the network's continuous symmetries; None where no network is known, and
+        for Jacobians read in blocks: the directions of such large networks would fill the memory as the Jacobian does
     excess: null directions of the Hessian that those symmetries do not explain; None where they are not known
     residual: the largest equation, relative to 1 + the sum of its terms' sizes; is_zero: that it counts as 0
     is_critical: the gradient of |F|^2 counts as 0, as it does at every zero

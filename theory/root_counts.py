@@ -7,7 +7,7 @@ Everything is exact where an integer can be written out (up to 4,300 digits), an
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -148,20 +148,29 @@ def bounds(
     system_or_net: "PolynomialSystem | PolynomialNetwork | NetworkShape | Any",
     n_data: int | None = None,
     partition: Sequence[Sequence[str]] | None = None,
+    input_shape: Sequence[int] | None = None,
 ) -> Bounds:
     """Bounds on the isolated zeros of a system, or of the zero-error equations of a network at n_data generic inputs.
 
     partition: groups of names of unknowns, for the multihomogeneous number; by default the best one is searched.
     For a network one equation is counted for each input, as the paper does, whatever the number of its outputs; the
     equations of its `interpolation_system` are N*m. A torch module stands for the network that `from_torch` reads in
-    eval mode; the size of its images is not needed, and batch normalisation counts as a fixed affine map.
+    eval mode; batch normalisation counts as a fixed affine map.
+    input_shape: (channels, height, width) of the images of a torch module; only the number of outputs may depend on it,
+        and `notes` say so where it was not given and does
 
     Raises ValueError for a network without n_data, a system with it, what is no partition of the unknowns, and
     (ConstantEquationError) equations of degree 0. Raises TypeError for what is neither system nor network, and for
-    modules that are not polynomial, such as ReLU.
+    modules that are not polynomial, such as ReLU, and for an input_shape without a module.
+    Source: Bezout; A. Morgan, A. Sommese, Appl. Math. Comput. 24 (1987), groups of unknowns; D. Bernstein (1975) and
+    B. Huber, B. Sturmfels (1997), (stable) mixed volumes.
     """
     if is_module(system_or_net):
-        system_or_net = network_of_module(system_or_net)
+        system_or_net, notes = network_of_module(system_or_net, input_shape)
+        found = bounds(system_or_net, n_data, partition)
+        return replace(found, notes=found.notes + notes)
+    if input_shape is not None:
+        raise TypeError(f"input_shape belongs to a torch module, got {system_or_net!r:.80}")
     if isinstance(system_or_net, PolynomialSystem):
         if n_data is not None:
             raise ValueError("n_data belongs to a network; a system has its equations already")

@@ -17,6 +17,7 @@ from theory.network_equations import NetworkEquations
 if TYPE_CHECKING:
     from theory.networks import PolynomialNetwork
 
+_MORE_PIXELS = 8  # tried beyond the smallest images that fit
 MAX_SIDE = 256  # of images that are tried on a module which does not say what it takes
 _SMALL = 20_000  # weights up to which a module is checked at 64 inputs; beyond, at 8
 _ROUNDING = 1e-10  # relative to the sum of absolute terms: what two orders of evaluation in float64 may differ by
@@ -168,6 +169,20 @@ def fitting_shape(module: Any) -> Shape | None:
     raise ValueError(
         f"no square images of up to {MAX_SIDE} pixels a side fit this module; with the largest, {said[-1]}"
     )
+
+
+def outputs_vary(module: Any, shape: Shape, n_outputs: int) -> bool:
+    """Whether images of a few pixels more than this shape give another number of outputs."""
+    channels, height, width = shape
+    for more in range(1, _MORE_PIXELS + 1):
+        try:
+            layers, _ = from_module(module, (channels, height + more, width + more))
+        except ValueError:
+            continue
+        sizes = [layer.n_outputs for layer in layers if not isinstance(layer, PolynomialActivation)]
+        if sizes and sizes[-1] != n_outputs:
+            return True
+    return False
 
 
 def _first_shape(layer: Layer) -> Shape:

@@ -9,7 +9,9 @@ import sympy as sp
 import theory as th
 from theory.arguments import check_count, check_seed
 from theory.interpolants import memorizer
+from theory.landscapes import CriticalPiece
 from theory.polytopes import mixed_volume
+from theory.zero_sets import ZeroSet
 
 x, y = sp.symbols("x y")
 PARABOLA = th.PolynomialSystem([y - x**2], [x, y])
@@ -177,3 +179,26 @@ def test_a_wrong_effort_of_a_proof_is_refused_in_one_line(name, bad):
         with pytest.raises(ValueError, match=f"{name} must be a .*number.*, got") as caught:
             prove(system, [0, 0], **{name: bad})
         assert "\n" not in str(caught.value)
+
+
+# ---- what the documentation must say
+
+
+def _without_a_line(cls):
+    own = {name: member for name, member in vars(cls).items() if not name.startswith("_")}
+    told = {name: getattr(m, "fget", None) or getattr(m, "func", None) or m for name, m in own.items()}
+    return [name for name, function in told.items() if callable(function) and not function.__doc__]
+
+
+@pytest.mark.parametrize(
+    "name", ["Dense", "Convolution", "AveragePool", "Flatten", "Normalise", "Certificates", "critical_pieces"]
+)
+def test_every_public_property_and_method_has_a_line(name):
+    value = getattr(th, name)
+    assert not _without_a_line(CriticalPiece if name == "critical_pieces" else value)
+    assert not _without_a_line(ZeroSet)
+
+
+@pytest.mark.parametrize("name", ["zero_set", "critical_pieces", "rank_lower_bound", "bounds"])
+def test_mathematics_names_its_source(name):
+    assert "Source: " in getattr(th, name).__doc__

@@ -343,3 +343,24 @@ def test_exhaustive_search_agrees_with_brute_force():
         for candidate in set_partitions(5)
     ]
     assert number == min(every) == multihomogeneous.number(*multihomogeneous.degrees_in_groups(supports, labels))
+
+
+def fully_convolutional():
+    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten())
+
+
+def test_outputs_that_depend_on_the_size_of_the_images_are_those_of_the_size_given_or_noted_as_a_guess():
+    """Windows of 3 x 3: one position on images of 3 x 3, four on 4 x 4, each with two channels."""
+    guessed = th.bounds(fully_convolutional(), n_data=5)
+    assert guessed.n_outputs == 2
+    assert any("1 x 3 x 3, the smallest that fit" in note and "input_shape=" in note for note in guessed.notes)
+    told = th.bounds(fully_convolutional(), n_data=5, input_shape=(1, 4, 4))
+    assert told.n_outputs == 8
+    assert not any("smallest" in note for note in told.notes)
+    dense = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 3))
+    assert not any("smallest" in note for note in th.bounds(dense, n_data=5).notes)
+
+
+def test_an_input_shape_belongs_to_a_module():
+    with pytest.raises(TypeError, match="input_shape belongs to a torch module"):
+        th.bounds(theory2_cnn(2), n_data=5, input_shape=(3, 32, 32))
