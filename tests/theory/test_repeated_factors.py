@@ -92,3 +92,20 @@ def test_residuals_of_repeated_factors_are_those_of_scaled_coefficients():
     assert found.multiplicity.tolist() == [2, 2]
     assert sorted(found.real[:, 0].tolist()) == pytest.approx([-1e100, 1e100])
     assert (found.residual < 1e-12).all()
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("(x-1)*(x-1.00000001)", [1, 1.00000001]),
+        ("(x-1)^2+1e-20", [1 - 1e-10j, 1 + 1e-10j]),
+        ("(x-1)*(x-1.00000001)*(x^2+3)", [-1j * 3**0.5, 1j * 3**0.5, 1, 1.00000001]),
+    ],
+)
+def test_simple_roots_however_close_are_no_multiple_root(text, wanted, seed):
+    found = th.solve(PARSE(f"1\n{text};"), seed=seed)
+    assert np.sort_complex(found.solutions[:, 0]) == pytest.approx(np.sort_complex(wanted), abs=1e-13)
+    assert (found.multiplicity == 1).all()
+    assert not found.singular.any()
+    assert found.is_real.sum() == sum(np.isreal(wanted))
