@@ -6,7 +6,7 @@ import numpy as np
 
 from theory.continuation import sift
 from theory.continuation.homotopy import Reduced
-from theory.continuation.isolation import local_multiplicity
+from theory.continuation.isolation import dual_dimension, local_multiplicity
 from theory.continuation.outcomes import FAILED, FINITE, SINGULAR, Outcome
 from theory.continuation.polish import CONVERGED, ILL_CONDITIONED, polish
 from theory.systems import PolynomialSystem
@@ -56,8 +56,9 @@ class Found:
 
         The dual space of an isolated singular point has at least 2 dimensions, and no more than paths end there: else
         some are missing, and those that came are undecided. On larger sets it outgrows all paths that may end there.
-        Where its size stays open, points count as isolated if another homotopy comes to them, too. In one unknown all
-        points are isolated.
+        Where its size stays open, points count as isolated if another homotopy comes to them, too; where it says that
+        they are not, and yet the other comes to them, though curves with a tangent line there are smooth and have no
+        such points, paths are undecided. In one unknown all points are isolated.
         """
         rows = np.flatnonzero(self.singular)
         paths = np.zeros(len(rows), int)
@@ -71,8 +72,9 @@ class Found:
             missing = alone and (count < max(2, size or 0) or size == 0)
             keep[row] = alone and not missing
             doubtful += alone and not missing and size is None and reduced.n_free > 1
-            elsewhere += 0 if alone else int(self.multiplicity[row])
-            if missing:
+            contradicted = size == 0 and recurs and dual_dimension(reduced.scaled, self.solutions[row], 1) == 2
+            elsewhere += 0 if alone or contradicted else int(self.multiplicity[row])
+            if missing or contradicted:
                 kind[self.end == row] = FAILED
         names = ("solutions", "multiplicity", "singular", "is_real", "condition")
         kept = {name: getattr(self, name)[keep] for name in names}

@@ -15,7 +15,8 @@ from theory.continuation.tape import Node, Recorder, Tape
 from theory.polynomials import GaussianRational, Polynomial
 from theory.systems import PolynomialSystem
 
-_WIDE = 10.0  # bits between coefficients from which on the unknowns are scaled, too
+_WIDE = 7.0  # bits between coefficients from which on the unknowns are scaled, too
+_DOUBLE = 53.0  # bits of a double
 _DEPENDENT = 1e-11  # relative size of a row that elimination has reduced to nothing
 
 
@@ -81,6 +82,13 @@ class Reduced:
         return len(self.reduction.free)
 
     @cached_property
+    def far_apart(self) -> bool:
+        """Whether coefficients of one equation differ by more than double precision holds, however it was scaled: then
+        finite zeros may lie as far out as those at infinity seem to."""
+        spreads = (np.ptp([_bits(c) for c in p.terms.values()]) for p in self.polynomials)
+        return max(spreads, default=0.0) > _DOUBLE
+
+    @cached_property
     def n_equations(self) -> int:
         network = self.system.network
         return len(self.polynomials) if network is None else len(network.degrees)
@@ -115,8 +123,8 @@ class Homotopy:
             return self.reduced.reduction.lift(points[:, :n] / points[:, n + self.tape.group[:n]])
 
 
-def reduce(system: PolynomialSystem) -> Reduced:
-    """Scale a system exactly and eliminate its affine equations.
+def reduce(system: PolynomialSystem, rescale: bool = True) -> Reduced:
+    """Scale a system exactly and eliminate its affine equations. rescale: the unknowns, too, not the equations alone.
 
     Raises UnderdeterminedError for too few equations, InconsistentError for contradicting affine ones.
     """
@@ -129,7 +137,7 @@ def reduce(system: PolynomialSystem) -> Reduced:
             raise ValueError("the equations added to a network's must be affine")
         reduced = Reduced(system, system, np.ones(n), eliminate(rows, n), ())
     else:
-        polynomials, scales = equilibrate(system.polynomials, n)
+        polynomials, scales = equilibrate(system.polynomials, n, rescale)
         reduction = eliminate([p for p in polynomials if p.degree == 1], n)
         scaled = PolynomialSystem.from_polynomials(polynomials, system.names)
         others = _independent([p for p in polynomials if p.degree > 1], reduction)
@@ -178,15 +186,15 @@ def balance(polynomial: Polynomial) -> Polynomial:
     return _times_powers(polynomial, [power] * len(polynomial.terms)) if power else polynomial
 
 
-def equilibrate(polynomials: Sequence[Polynomial], n: int) -> tuple[list[Polynomial], np.ndarray]:
+def equilibrate(polynomials: Sequence[Polynomial], n: int, rescale: bool = True) -> tuple[list[Polynomial], np.ndarray]:
     """Powers of 2 for rows and unknowns that bring the coefficients near 1, by least squares on their logarithms.
 
     Returns the scaled polynomials and the scales (n,): unknown = scale * scaled unknown. The unknowns are scaled only
-    where coefficients of one equation differ by more than 2^10.
+    where coefficients of one equation differ by more than 2^7, and `rescale` allows it.
     Source: A. Morgan, Solving polynomial systems using continuation (1987), chapter 5 (SCLGEN).
     """
     bits = [np.array([_bits(c) for c in p.terms.values()]) for p in polynomials]
-    if max(np.ptp(b) for b in bits) < _WIDE:
+    if not rescale or max(np.ptp(b) for b in bits) < _WIDE:
         return [balance(p) for p in polynomials], np.ones(n)
     rows = []
     for i, p in enumerate(polynomials):

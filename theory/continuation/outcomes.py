@@ -1,6 +1,6 @@
 """What becomes of each path of a homotopy: followed with tighter and tighter settings, its end settled."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -40,7 +40,9 @@ _APART = 4 * sift.REGULAR_RADIUS  # relative distance of zeros that are told apa
 _NEAR = 0.1  # |x_0| / |x| above which double precision cannot say that a path goes to infinity,
 _NOT_FAR = 0.01  # and above which paths that it takes to do so are looked at again if they stalled
 _NEW = 1e-6  # relative distance from all other ends that makes an end a new one
-_FAR_OUT = 1e-9  # |x_0| / |x| below which an end counts as infinite
+_FAR_OUT = 1e-9  # |x_0| / |x| below which an end counts as infinite,
+_PRECISELY_FAR_OUT = 1e-25  # the same in double-double numbers,
+_ROUNDING = 1e-15  # and what may be rounding at ends at infinity that double precision has reached
 _DOUBTFUL_PIVOTS = 1e-9  # below that the condition number is looked at
 _DOUBTFUL_ERROR = 1e-10  # above that Newton's method may have been converging linearly
 _DOUBTFUL_CONDITION = 1e10  # above that an end may be singular
@@ -78,8 +80,24 @@ def ends_of(
     outcome.kind[open_ended & (size > _NEAR)] = FAILED
     again = outcome.kind == INFINITE
     if not homotopy.complete:  # no path of a whole set should go to infinity
-        again &= open_ended & (ends.status == STALLED) & (size > _NOT_FAR)
-    return _separated(homotopy, _recalled(homotopy, track_precisely(homotopy, outcome, outcome.kind == FAILED), again))
+        again &= (open_ended & (ends.status == STALLED) & (size > _NOT_FAR)) | _doubtfully_far(ends)
+    outcome = _recalled(homotopy, track_precisely(homotopy, outcome, outcome.kind == FAILED), again)
+    return _bounded(homotopy, _separated(homotopy, outcome))
+
+
+def _doubtfully_far(ends: Ends) -> np.ndarray:
+    """(p,) ends that the tracker has reached, far out by more than rounding."""
+    size, reached = ends.info[:, HOMOGENISING], (ends.status == REACHED) & (ends.info[:, LAST_U] == 0)
+    return reached & (size > _ROUNDING) & (size < _FAR_OUT)
+
+
+def _bounded(homotopy: Homotopy, outcome: Outcome) -> Outcome:
+    """A polynomial in one unknown has as many zeros as its degree says: none of its paths goes to infinity. Where
+    coefficients are too far apart, infinity and large zeros look alike: such ends are undecided."""
+    reduced = homotopy.reduced
+    if reduced.system.network is not None or not (reduced.system.n_unknowns == 1 or reduced.far_apart):
+        return outcome
+    return replace(outcome, kind=np.where(outcome.kind == INFINITE, FAILED, outcome.kind))
 
 
 def _recalled(homotopy: Homotopy, outcome: Outcome, again: np.ndarray) -> Outcome:
@@ -91,15 +109,17 @@ def _recalled(homotopy: Homotopy, outcome: Outcome, again: np.ndarray) -> Outcom
 
 
 def _proved(homotopy: Homotopy, before: Outcome, after: Outcome, which: np.ndarray) -> Outcome:
-    """`after` where the ends among `which` are proved regular zeros, apart from each other; `before` elsewhere."""
+    """`after` where the ends among `which` are proved regular zeros, apart from each other; `before` elsewhere. Ends
+    that counted as infinite, and are proved to be none but not told apart, are undecided."""
     regular = np.flatnonzero(which & (after.kind == FINITE))
     if not len(regular):
         return before
     points, proved = polish(homotopy.reduced.scaled, after.points[regular])
     label = sift.clusters(points, _APART)
+    kind, ends, winding = before.kind.copy(), before.points.copy(), before.winding.copy()
+    kind[regular[proved & (kind[regular] == INFINITE)]] = FAILED
     proved &= np.bincount(label)[label] == 1
     rows = regular[proved]
-    kind, ends, winding = before.kind.copy(), before.points.copy(), before.winding.copy()
     kind[rows], ends[rows], winding[rows] = FINITE, points[proved], 1
     return Outcome(kind, ends, winding)
 
@@ -112,7 +132,7 @@ def track_precisely(homotopy: Homotopy, outcome: Outcome, paths: np.ndarray) -> 
     ends = track(homotopy.tape, homotopy.starts[which], homotopy.parameters, settings=PRECISE, precise=True)
     kind, points, winding = outcome.kind.copy(), outcome.points.copy(), outcome.winding.copy()
     kind[which[ends.status == HEADED_OUT]] = INFINITE
-    regular = (ends.status == REACHED) & (ends.info[:, HOMOGENISING] > _FAR_OUT)
+    regular = (ends.status == REACHED) & (ends.info[:, HOMOGENISING] > _PRECISELY_FAR_OUT)
     kind[which[regular]], winding[which[regular]] = FINITE, 1
     points[which[regular]] = homotopy.affine(ends.points[regular])
     return Outcome(kind, points, winding)

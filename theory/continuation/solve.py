@@ -23,6 +23,8 @@ from theory.systems import PolynomialSystem, check_system
 __all__ = ["PathCount", "SolutionSet", "TooManyPathsError", "UnderdeterminedError", "solve"]
 
 MAX_PATHS = 200_000
+_FAR_SCALED = 10.0  # bits by which scales move zeros of size 1 far out: other zeros then look infinite
+_UNSCALED = "solved without scaling the unknowns: zeros closer together than 1e-8 may count as one, with multiplicity"
 MONODROMY_FROM = 2_000  # total-degree paths of a network's system from which on loops are cheaper, as a rule
 STARTS = ("auto", "total-degree", "multihomogeneous", "polyhedral", "monodromy")
 BACKENDS = ("native", "phcpy")
@@ -111,11 +113,21 @@ def _solve_natively(
             if start == "monodromy":
                 raise
     found = follow(choose(reduced, start, seed, max_paths, progress), seed, progress, checkpoint)
+    if np.abs(np.log2(reduced.scales)).max() > _FAR_SCALED and any(_lacking(found)):
+        plain = follow(choose(reduce(system, rescale=False), start, seed, max_paths, progress), seed, progress)
+        if _lacking(plain) < _lacking(found):
+            found = replace(plain, notes=(*plain.notes, _UNSCALED))
     if _is_sliced_network(system) and system.n_equations == system.n_unknowns:
         from theory.continuation import completion
 
         return completion.checked(system, found, seed)
     return solved_by_factors(system, found, lambda part: _solve_natively(part, start, seed, max_paths, progress, None))
+
+
+def _lacking(found: SolutionSet) -> tuple[int, int]:
+    """Paths that no isolated solution stands for, the undecided ones apart: the fewer, the better a set."""
+    paths = found.paths
+    return paths.tracked - int(found.multiplicity.sum()), paths.at_infinity + paths.not_isolated
 
 
 def _is_sliced_network(system: PolynomialSystem) -> bool:

@@ -1,0 +1,68 @@
+"""Zeros far out or close together, as coefficients of very different size make them, are never silently lost."""
+
+import numpy as np
+import pytest
+
+import theory as th
+
+STARTS = ("total-degree", "multihomogeneous", "polyhedral")
+BEYOND_DOUBLES = "2\nx^2+1e-60*x*y-1;\ny^2-1e60*x-1;"  # |y| about 1e30
+NEARLY_NINEFOLD = "2\ny-x^2;\n(y-x)^9+1e-30;"
+
+
+def solved(text, start, seed):
+    return th.solve(th.PolynomialSystem.parse(text), start=start, seed=seed)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("start", STARTS)
+def test_zeros_thirty_powers_of_ten_apart_are_both_found(start, seed):
+    found = solved("1\nx*(x-1)+1e-30;", start, seed)
+    assert found.paths.finite == 2
+    np.testing.assert_allclose(np.sort(found.real.ravel()), [1e-30, 1], rtol=1e-12)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize(
+    ("text", "total"),
+    [
+        ("2\ny-x^2;\n(y-x)^3+1e-24;", 6),
+        ("2\ny-x^2;\n(y-x)^2-1e-24;", 4),
+        ("2\ny-x^2;\n(y-x)^2+1e-16;", 4),
+        ("2\ny-x^2;\n(y-x)^5+1e-30;", 10),
+    ],
+)
+def test_two_clusters_of_zeros_are_counted_as_many_as_the_degrees_say(text, total, start, seed):
+    found = solved(text, start, seed)
+    assert found.multiplicity.sum() == total
+    assert found.paths.at_infinity == found.paths.not_isolated == 0
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize(("text", "total"), [(BEYOND_DOUBLES, 4), (NEARLY_NINEFOLD, 18)])
+def test_zeros_that_double_precision_does_not_show_are_undecided_rather_than_absent(text, total, start, seed):
+    found = solved(text, start, seed)
+    assert found.multiplicity.sum() + found.paths.failed == total
+    assert found.paths.at_infinity == found.paths.not_isolated == 0
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_no_path_of_a_polynomial_in_one_unknown_goes_to_infinity(seed):
+    found = solved("1\n(x+1)^100*(x-1)+1;", "total-degree", seed)  # no repeated factor
+    assert found.paths.at_infinity == 0
+    assert found.multiplicity.sum() + found.paths.failed == 101
+
+
+def test_the_polyhedral_start_says_what_a_mixed_volume_of_zero_leaves_open():
+    found = solved("2\nx*y;\nx*y;", "polyhedral", 0)
+    assert found.paths.tracked == 0
+    assert any("positive dimension" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("start", STARTS)
+def test_a_power_of_a_moderate_root_is_found(start, seed):
+    found = solved("2\nx^2-900;\ny-x^8;", start, seed)
+    np.testing.assert_allclose(sorted(found.real.tolist()), [[-30, 30.0**8], [30, 30.0**8]], rtol=1e-12)
