@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from theory.polynomials import gaussian
-from theory.rings import finite_array, plain_array
+from theory.rings import finite_array
 
 _REAL = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?:/\d+)?"
 _NUMBER = re.compile(rf"(?:(?P<re>{_REAL})(?=$|[+-]))?(?:(?P<im>{_REAL}|[+-]?)\*?[iIjJ])?")
@@ -38,7 +38,10 @@ def points_of(points: Any, n: int, wanted_by: str) -> np.ndarray:
 
 
 def _numbers(values: Any, wanted: str) -> np.ndarray:
-    array = plain_array(values, "points")
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise ValueError(f"{wanted}, got rows of different lengths") from None
     if array.dtype.kind in "biufc":
         if not np.isfinite(array).all():
             raise ValueError(f"{wanted} with finite entries, got NaN or infinity")

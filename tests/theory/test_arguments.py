@@ -122,6 +122,7 @@ POINTED = {
         ([10**400, 1], "range of doubles"),
         ([x, 1], "finite numbers as entries, got x"),
         ([1, 2, 3], r"got shape \(3,\)"),
+        ([[1], [1, 2]], "got rows of different lengths"),
     ],
 )
 def test_a_wrong_point_gets_the_same_answer_everywhere(name, point, message):
@@ -172,7 +173,7 @@ def test_what_is_no_function_and_no_matrix_is_a_type_error():
         th.gram_rank(None, 3)
 
 
-@pytest.mark.parametrize("bad", [-1, float("nan"), 0, "x", True, None])
+@pytest.mark.parametrize("bad", [-1, float("nan"), 0, "x", True, None, -(10**400)])
 @pytest.mark.parametrize("name", ["tolerance", "max_precision"])
 def test_a_wrong_effort_of_a_proof_is_refused_in_one_line(name, bad):
     for prove, system in ((th.prove_manifold, PARABOLA), (th.certify, SQUARE)):

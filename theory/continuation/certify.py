@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -215,7 +216,8 @@ def _check_effort(max_precision: Any, tolerance: Any) -> tuple[int, float]:
         raise ValueError(
             f"max_precision must be a whole number of bits, at least {FIRST_PRECISION}, got {max_precision!r}"
         )
-    if isinstance(tolerance, bool) or not isinstance(tolerance, Real) or not 0 < float(tolerance) < math.inf:
+    real: Any = tolerance if isinstance(tolerance, Real) and not isinstance(tolerance, bool) else math.nan
+    if not 0 < real <= sys.float_info.max:
         raise ValueError(f"tolerance must be a finite number above 0, got {tolerance!r:.40}")
     return int(max_precision), float(tolerance)
 
