@@ -7,6 +7,7 @@ curves along which both signs show; otherwise the answer stays open and says so.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice, product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -209,7 +210,15 @@ def _along_curves(polynomial: Polynomial, tries: int = 400) -> Signs:
     rng = np.random.default_rng(0)
     n = polynomial.n_variables
     seen = {1: False, -1: False}
+    lowest = lowest_form(polynomial)
+    for simple in islice(product((1, 0, -1), repeat=n), 1000):  # the signs of symmetric forms show along these
+        value = sum((c.re * _product(d**p for d, p in zip(simple, e, strict=True)) for e, c in lowest.terms.items()),
+                    Fraction(0))  # fmt: skip
+        if value:
+            seen[1 if value > 0 else -1] = True
     for attempt in range(tries):
+        if seen[1] and seen[-1]:
+            return both("both signs show along curves through the point")
         weights = rng.integers(1, 1 + min(4, 1 + attempt // 50), size=n)
         direction = [
             Fraction(int(p), int(q)) for p, q in zip(rng.integers(-6, 7, n), rng.integers(1, 5, n), strict=True)
@@ -222,8 +231,8 @@ def _along_curves(polynomial: Polynomial, tries: int = 400) -> Signs:
         leading = next((by_order[order] for order in sorted(by_order) if by_order[order]), Fraction(0))
         if leading:
             seen[1 if leading > 0 else -1] = True
-        if seen[1] and seen[-1]:
-            return both("both signs show along curves through the point")
+    if seen[1] and seen[-1]:
+        return both("both signs show along curves through the point")
     return Signs(
         seen[1] or None,
         seen[-1] or None,

@@ -36,6 +36,7 @@ KNOWN = [
     ((x + y * w + x**2) ** 2 + y**4 + w**6, "minimum", True),
     (x**4 + y**2 * x**2 * 5 + y**4 - 3 * x**3 * y, "minimum", True),
     (x**4 + y**4 - 3 * x**2 * y**2, "saddle", False),
+    (x**4 + y**4 + z**4 + w**4 - sp.Rational(401, 100) * x * y * z * w, "saddle", False),  # negative near (1, 1, 1, 1)
 ]
 
 
