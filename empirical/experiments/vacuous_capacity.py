@@ -4,6 +4,10 @@ Nets of one hidden layer are trained on images with their own labels: the gap be
 measured and set beside three bounds. The same nets on random labels of two classes estimate the Rademacher complexity
 of what training reaches: 1 - 2 x training error, averaged over draws; near 1 no such bound can say anything.
 
+The third bound is no measurement: the complexity of +-1 outputs is at most 1, and is 1 for every class that gives the m
+images all 2^m labellings, as a net with enough weights does. The bound is then 1 + sqrt(log(1/delta) / (2 m)), above 1
+whatever was trained; that the nets have that capacity is what the estimated complexity shows.
+
 The test: every bound of the trained nets exceeds 1; the estimated complexity lies above `high` by Student's interval at
 error rate 0.01. The control, a line on two features of as many images, must have bounds below 1.
 """

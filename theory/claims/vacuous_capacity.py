@@ -1,5 +1,8 @@
 """Capacity bounds on the gap between test and training error exceed 1 for such networks: they say nothing.
 
+The bound by Rademacher complexity is 1 + sqrt(log(1/delta) / (2 m)) for every class that shatters the m images, since
+one of its functions then agrees with any signs: it depends on m and delta only and measures nothing of the net.
+
 Predicted: the bounds, for the network of this project on CIFAR-10. Observed: that no bound could do better, since the
 classes really have that capacity. A two-layer ReLU net with fewer weights meets every labelling (Rademacher complexity
 1, exactly), and one fitted to random labels has training error 0 and test error 1/2.
