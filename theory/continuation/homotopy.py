@@ -15,7 +15,7 @@ from theory.continuation.tape import Node, Recorder, Tape
 from theory.polynomials import GaussianRational, Polynomial
 from theory.systems import PolynomialSystem
 
-_WIDE = 7.0  # bits between coefficients from which on the unknowns are scaled, too
+_WIDE = 14.0  # bits between coefficients, times the largest degree, from which on the unknowns are scaled, too
 _DOUBLE = 53.0  # bits of a double
 _DEPENDENT = 1e-11  # relative size of a row that elimination has reduced to nothing
 
@@ -190,11 +190,12 @@ def equilibrate(polynomials: Sequence[Polynomial], n: int, rescale: bool = True)
     """Powers of 2 for rows and unknowns that bring the coefficients near 1, by least squares on their logarithms.
 
     Returns the scaled polynomials and the scales (n,): unknown = scale * scaled unknown. The unknowns are scaled only
-    where coefficients of one equation differ by more than 2^7, and `rescale` allows it.
+    where coefficients of one equation, to the power of the largest degree, differ by more than 2^14, since powers of
+    unknowns grow with it; and where `rescale` allows it.
     Source: A. Morgan, Solving polynomial systems using continuation (1987), chapter 5 (SCLGEN).
     """
     bits = [np.array([_bits(c) for c in p.terms.values()]) for p in polynomials]
-    if not rescale or max(np.ptp(b) for b in bits) < _WIDE:
+    if not rescale or max(np.ptp(b) for b in bits) * max(p.degree for p in polynomials) < _WIDE:
         return [balance(p) for p in polynomials], np.ones(n)
     rows = []
     for i, p in enumerate(polynomials):
