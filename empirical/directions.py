@@ -137,6 +137,10 @@ def between(model: nn.Module, *others: nn.Module) -> Directions:
         steps.append({name: theirs[name].to(own[name]) - own[name] for name in own})
         if not any(change.any() for change in steps[-1].values()):
             raise ValueError("the models have the same weights: there is no direction between them")
+    if len(steps) == 2:
+        first, second = (torch.cat([change.double().ravel() for change in step.values()]) for step in steps)
+        if float((first @ second) ** 2) > (1 - 1e-12) * float((first @ first) * (second @ second)):
+            raise ValueError("both models lie on one line through the first: they span no plane, take one of them")
     names = tuple(f"way to model {k + 2} (1: there)" for k in range(len(others)))
     corners = np.concatenate([np.zeros((1, len(others))), np.eye(len(others))])
     return Directions(tuple(steps), names, ((-0.5, 1.5),) * len(others), corners)

@@ -34,7 +34,10 @@ def check_evaluates(model: nn.Module) -> None:
 
 
 def examples(data: Data | Sequence[Any], model: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
-    """Inputs and targets as tensors on the device of the model. ValueError unless they are as many, at least one."""
+    """Inputs and targets as tensors on the device of the model. ValueError unless they are as many, at least one.
+
+    Inputs in float64 are rounded to the precision of a model of another one, real targets with them.
+    """
     pair = (data.train_inputs, data.train_labels) if isinstance(data, Data) else tuple(data)
     if len(pair) != 2:
         raise ValueError(f"data must be (inputs, targets), got {len(pair)} things")
@@ -44,6 +47,10 @@ def examples(data: Data | Sequence[Any], model: nn.Module) -> tuple[torch.Tensor
         raise ValueError(
             f"data must be inputs and targets, as many of both; got {tuple(inputs.shape)}, {tuple(targets.shape)}"
         )
+    width = next(model.parameters()).dtype
+    if inputs.dtype == torch.float64 and width.is_floating_point and width != torch.float64:
+        inputs = inputs.to(width)  # numpy's default type, where the model is of another one
+        targets = targets.to(width) if targets.is_floating_point() else targets
     return inputs, targets
 
 

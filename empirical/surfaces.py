@@ -9,10 +9,12 @@ import hashlib
 import io
 import math
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -129,7 +131,8 @@ def surface(
     centre = at(np.zeros(len(axes)))
     grid = [np.array(place) for place in np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(axes))]
     values = np.full(len(grid), np.nan)
-    with _Kept(checkpoint, values, _identity(model, along, axes, inputs, targets, batchnorm, centre)) as kept:
+    known = [] if checkpoint is None else [centre, *(at(grid[k]) for k in (0, len(grid) // 3, len(grid) - 1))]
+    with _Kept(checkpoint, values, _identity(model, along, axes, inputs, targets, batchnorm, known)) as kept:
         for k in kept.missing():
             values[k] = at(grid[k])
             kept.done(k)
@@ -184,12 +187,18 @@ def _identity(
     inputs: torch.Tensor,
     targets: torch.Tensor,
     batchnorm: str,
-    centre: float,
+    known: Sequence[float],
 ) -> str:
-    """SHA-256 of what makes a surface: weights, directions, grid, data and, for the loss, its value in the centre."""
-    digest = hashlib.sha256(f"{batchnorm} {centre!r}".encode())
+    """SHA-256 of what makes a surface: weights, directions, grid, data and, for the loss, its values at some places.
+
+    Several, since different losses often agree at one: at a perfect fit, or where both are infinite.
+    """
+    digest = hashlib.sha256(f"{batchnorm} {list(known)!r}".encode())
     tensors = [*model.state_dict().values(), *(t for step in along.steps for t in step.values()), inputs, targets]
-    for array in [*axes, *(tensor.detach().cpu().numpy() for tensor in tensors)]:
+    for array in [
+        *axes,
+        *(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy() for tensor in tensors),
+    ]:
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 
@@ -210,13 +219,13 @@ class _Kept:
 
     def _read(self, path: Path) -> None:
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
                 identity, values, known = str(file["identity"]), file["values"], file["known"]
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, zlib.error, BadZipFile) as error:
             raise ValueError(
                 f"{path} is no checkpoint of a surface ({error}); remove it or name another file"
             ) from error
-        if identity != self.identity or values.shape != self.values.shape:
+        if identity != self.identity or not values.shape == known.shape == self.values.shape:
             raise ValueError(f"{path} is the checkpoint of another surface; remove it or name another file")
         self.values[:], self.known = values, known
 

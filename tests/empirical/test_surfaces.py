@@ -191,6 +191,57 @@ def test_an_interrupted_surface_goes_on_where_it_was(tmp_path, monkeypatch):
         em.surface(at_weights(), counted, EXAMPLES, **arguments)
 
 
+@pytest.mark.parametrize("centre", [1.0, float("nan")])
+def test_losses_that_agree_in_the_centre_are_told_apart(tmp_path, centre):
+    def power(k):
+        def loss(output, _):
+            value = (output.square().sum(1) / 25) ** k
+            return torch.where((value - 1).abs() < 1e-9, centre, value).mean()
+
+        return loss
+
+    file = tmp_path / "surface.npz"
+    em.surface(at_weights(), power(1), EXAMPLES, points=3, checkpoint=file)
+    with pytest.raises(ValueError, match="checkpoint of another surface"):
+        em.surface(at_weights(), power(2), EXAMPLES, points=3, checkpoint=file)
+
+
+def test_damaged_checkpoints_are_said_in_one_line(tmp_path):
+    file = tmp_path / "surface.npz"
+    arguments = {"points": 3, "checkpoint": file}
+    em.surface(at_weights(), bowl, EXAMPLES, **arguments)
+    whole = file.read_bytes()
+    np.save(tmp_path / "array.npy", np.zeros(9))
+    other = (tmp_path / "array.npy").read_bytes()
+    for content in (whole[: len(whole) // 2], whole[:-3], b"PK", b"", b"garbage", other):
+        file.write_bytes(content)
+        with pytest.raises(ValueError, match="no checkpoint of a surface") as caught:
+            em.surface(at_weights(), bowl, EXAMPLES, **arguments)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_model_in_half_precision_has_checkpoints_too(tmp_path):
+    model = nn.Linear(2, 1, dtype=torch.bfloat16).eval()
+    data = torch.ones(3, 2, dtype=torch.bfloat16), torch.zeros(3, 1, dtype=torch.bfloat16)
+    found = em.surface(model, nn.MSELoss(), data, points=2, checkpoint=tmp_path / "surface.npz")
+    assert np.isfinite(found.loss).all()
+
+
+def test_arrays_in_double_precision_go_with_a_model_in_single():
+    model, x = SmallNet((3, 4, 2), seed=1).eval(), np.random.default_rng(0).normal(size=(6, 3))
+    labels = np.arange(6) % 2
+    double, single = (
+        em.surface(model, nn.CrossEntropyLoss(), (data, labels), points=2) for data in (x, x.astype(np.float32))
+    )
+    np.testing.assert_array_equal(double.loss, single.loss)
+
+
+def test_two_models_on_one_line_span_no_plane():
+    other = at_weights([[0.0, 5.0], [0.0, 0.0]])
+    with pytest.raises(ValueError, match="no plane"):
+        em.surface(at_weights(), bowl, EXAMPLES, [other, other])
+
+
 class Noisy(Weights):
     def forward(self, x):
         return nn.functional.dropout(super().forward(x), 0.5)  # which evaluation mode does not switch off
