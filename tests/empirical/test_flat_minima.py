@@ -86,19 +86,19 @@ def test_the_ratio_of_the_radii_decides(natural, verdict):
 
 @pytest.fixture(scope="module")
 def perturbed_minima(digits):
-    config = replace(flat_global_minima.PRESETS["smoke"], sgd_epochs=12, steps=4, keep=2, nets=2, runs=2, early=(3,))
+    config = replace(flat_global_minima.PRESETS["smoke"], sgd_epochs=12, steps=10, keep=5, nets=3, runs=2, early=(3,))
     return flat_global_minima.compute(config, digits, seed=0)
 
 
-def test_perturbed_minima_end_apart_and_without_noise_at_one_point(perturbed_minima):
+def test_perturbed_minima_end_apart_and_those_of_a_convex_loss_at_one_point(perturbed_minima):
     claim = perturbed_minima.claim
     assert claim.control.passed
-    kept = claim.observed["distance of the ends / of the starts, 2 nets"]
+    kept = claim.observed["distance of the ends / of the starts, 3 nets"]
     assert 0.5 < float(kept.split(",")[0]) < 1.5
     assert "M_3 of the first net" in claim.note
     runs = perturbed_minima.series["runs"]
-    assert len(runs) == 2 * 2 + 2 + 2  # runs of both nets, two without noise, two from the early net
-    assert all(len(run.weights) == 3 for run in runs)  # after 0, 2, 4 steps
+    assert len(runs) == 3 * 2 + 1 + 2  # runs of all nets, one without noise, two from the early net
+    assert all(len(run.weights) == 3 for run in runs)  # after 0, 5, 10 steps
     figures = flat_global_minima.draw(perturbed_minima)
     assert set(figures) == {"curves", "paths", "curves-M3", "paths-M3", "confusion"}
 
@@ -106,9 +106,27 @@ def test_perturbed_minima_end_apart_and_without_noise_at_one_point(perturbed_min
 def test_ends_that_come_together_fail_and_errors_above_zero_fail(perturbed_minima):
     runs, config = perturbed_minima.series["runs"], perturbed_minima.series["config"]
     final = [run for run in runs if run.start == "final" and run.noise]
-    assert all(run.history.last.train_error == 0 for run in final) == (perturbed_minima.claim.verdict == "holds")
+    assert all(run.history.last.train_error == 0 for run in final) == (perturbed_minima.claim.verdict != "fails")
     together = [replace(run, weights=np.stack([run.weights[0], runs[0].weights[-1]])) for run in runs]
-    assert flat_global_minima._claim(together, replace(config, early=()), 0).verdict == "fails"
+    assert flat_global_minima._claim(together, [0.0] * 3, 0.0, replace(config, early=()), 0).verdict == "fails"
+
+
+def test_without_a_rise_of_the_loss_or_a_way_back_nothing_is_decided(perturbed_minima, digits):
+    config = replace(flat_global_minima.PRESETS["smoke"], sgd_epochs=15, steps=10, runs=2)
+    assert flat_global_minima.compute(config, digits, seed=0).claim.verdict == "holds"
+    still = flat_global_minima.compute(replace(config, descent_rate=1e-9), digits, seed=0)
+    assert still.claim.verdict == "inconclusive"
+    runs = perturbed_minima.series["runs"]
+    unraised = flat_global_minima._claim(runs, [9.0] * 3, 0.0, replace(config, early=()), 0)
+    assert unraised.verdict != "holds"
+
+
+def test_the_control_of_perturbed_minima_does_not_come_out_where_the_loss_is_flat(digits):
+    config = flat_global_minima.PRESETS["smoke"]
+    assert flat_global_minima.single_minimum(config, digits, 0, "cpu") < 0.05
+    flat = flat_global_minima.single_minimum(config, digits, 0, "cpu", pull=0.0)
+    assert flat > config.apart
+    assert not flat_global_minima._control(flat, config).passed
 
 
 def test_confusion_matrices_have_the_shares_of_each_class():
