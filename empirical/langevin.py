@@ -83,8 +83,8 @@ def spread(potential: Potential, chains: int) -> np.ndarray:
 def init(kernel: Langevin, position: Array, seed: int) -> State:
     """The state of chains that start at position (chains, D); arrays become float64, tensors stay what they are.
 
-    Raises ValueError on a wrong shape, on NaN, on a seed that is not a whole number >= 0, and on a step size above the
-    stability limit 2/beta, beta being the largest curvature at the wells (at the starting points, where no wells are
+    Raises ValueError on a wrong shape, on NaN, on a seed that is not a whole number >= 0, and on a step size not below
+    the stability limit 2/beta, beta being the largest curvature at the wells (at the starting points, where none are
     known).
     """
     potential, seed = kernel.potential, check_seed(seed)
@@ -110,7 +110,10 @@ def advance(
 
     schedule: the temperature of step k = 1, 2, ... counted from the chain's beginning, in place of the kernel's
     threads: of the compiled steps; the chains do not depend on it
+
+    Raises ValueError on a state that does not fit the kernel (its number of unknowns, the stability limit of `init`).
     """
+    _check_step(state, kernel, steps)
     numbers = range(state.count + 1, state.count + steps + 1)
     temperatures = np.array([check_temperature(schedule(k) if schedule else kernel.temperature) for k in numbers])
     if isinstance(state.position, np.ndarray) and compiled_steps.available(kernel.potential, kernel.adjusted):
@@ -212,14 +215,28 @@ def sample(
     return state, Samples(np.stack(records), acceptance / len(records))
 
 
+def _check_step(state: State, kernel: Langevin, steps: int) -> None:
+    potential, shape = kernel.potential, tuple(state.position.shape)
+    if len(shape) != 2 or shape[1] != potential.dimension:
+        raise ValueError(
+            f"{potential.name!r} takes states of shape (chains, {potential.dimension}), this one has {shape}: "
+            "start with `init` of the same kernel"
+        )
+    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
+        raise ValueError(f"the number of steps must be a whole number >= 1, got {steps!r}")
+    if not kernel.adjusted and potential.wells:
+        _check_stability(kernel, state.position)
+
+
 def _check_stability(kernel: Langevin, position: Array) -> None:
-    """Around a minimum of curvature beta the mean follows x <- (1 - h beta) x, which grows for h > 2 / beta."""
+    """Around a minimum of curvature beta the mean follows x <- (1 - h beta) x, which never decays for h >= 2 / beta."""
     wells = kernel.potential.wells
     beta = kernel.potential.stiffness(np.array([well.centre for well in wells]) if wells else _numpy(position))
-    if beta > 0 and kernel.step_size > 2 / beta:
+    if beta > 0 and kernel.step_size >= 2 / beta:
+        place = "wells" if wells else "starting points, as no wells are known"
         raise ValueError(
-            f"step size {kernel.step_size} is above the stability limit 2/beta = {2 / beta:.4g} of "
-            f"{kernel.potential.name!r} (largest curvature beta = {beta:.4g}): choose a smaller one"
+            f"step size {kernel.step_size} is not below the stability limit 2/beta = {2 / beta:.4g} of "
+            f"{kernel.potential.name!r} (largest curvature at the {place}: beta = {beta:.4g}): choose a smaller one"
         )
 
 

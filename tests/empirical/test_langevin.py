@@ -1,5 +1,6 @@
 """Langevin chains against the exact law of their own discretisation; each statistical test errs once in 10^4 seeds."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -114,8 +115,28 @@ def test_step_above_the_stability_limit_is_refused_with_the_limit():
         init(Langevin(potential, 1.0, 0.51), np.zeros((4, 2)), 0)
     init(Langevin(potential, 1.0, 0.51, adjusted=True), np.zeros((4, 2)), 0)
     state = State(np.ones((4, 2)), 0)
-    with pytest.raises(DivergedError, match="left for infinity"):  # what the limit is for
+    with pytest.raises(ValueError, match="stability limit"):  # a state from elsewhere does not slip past it
         sample(state, Langevin(potential, 1.0, 0.6), 3000, every=3000)
+    unknown = dataclasses.replace(potential, wells=())
+    with pytest.raises(DivergedError, match="left for infinity"):  # what the limit is for
+        sample(state, Langevin(unknown, 1.0, 0.6), 3000, every=3000)
+
+
+def test_a_step_exactly_at_the_stability_limit_is_refused():
+    potential = potentials.quadratic([1.0, 4.0])
+    with pytest.raises(ValueError, match=r"not below the stability limit 2/beta = 0.5 .*at the wells"):
+        init(Langevin(potential, 1.0, 0.5), np.zeros((4, 2)), 0)
+    unknown = dataclasses.replace(potential, wells=())
+    with pytest.raises(ValueError, match="at the starting points, as no wells are known"):
+        init(Langevin(unknown, 1.0, 0.5), np.zeros((4, 2)), 0)
+
+
+def test_a_state_that_does_not_fit_the_kernel_is_refused():
+    state = init(Langevin(potentials.quadratic([1.0, 4.0]), 1.0, 0.1), np.zeros((4, 2)), 0)
+    with pytest.raises(ValueError, match=r"takes states of shape \(chains, 3\)"):
+        sample(state, Langevin(potentials.quadratic([1.0, 1.0, 1.0]), 1.0, 0.1), 10)
+    with pytest.raises(ValueError, match="whole number >= 1, got -5"):
+        advance(state, Langevin(potentials.quadratic([1.0, 4.0]), 1.0, 0.1), -5)
 
 
 def test_bad_input_is_refused():
