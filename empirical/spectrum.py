@@ -111,6 +111,8 @@ def top_eigenvalues(
     if check_count(k, "k") >= size:
         raise ValueError(f"k must be below the number of weights, {size}, got {k}; form the whole Hessian instead")
     start = np.random.default_rng(check_seed(seed)).standard_normal(size)
+    if not np.any(operator @ start):  # only the zero matrix does that to a random vector, and ARPACK refuses it
+        return Eigenvalues(np.zeros(k), np.eye(size, k), np.zeros(k))
     try:
         values, vectors = eigsh(operator, k=k, which=codes[which], v0=start, tol=1e-10)
     except ArpackNoConvergence as error:

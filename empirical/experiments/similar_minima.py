@@ -207,7 +207,7 @@ def _cases(tests: Sequence[np.ndarray], config: Config, rng: np.random.Generator
 def _control(found: Sequence[Ends], config: Config, rng: np.random.Generator) -> Control:
     value, low, high = log_ratio(found[0].untrained, found[-1].untrained, np.mean, rng)
     return Control(
-        "the same nets untrained, through the same test: their loss must not fall with the width",
+        "the same nets untrained, through the test of the mean (not of the spread): it must not fall with the width",
         f"log of the mean, narrow over wide, surely < {config.effect}",
         f"{value:+.3f}, interval {low:+.3f} to {high:+.3f}",
         passed=high < config.effect,

@@ -5,7 +5,8 @@ from N(0, 1/k) starts; an end above 1e-3 is spurious. The descents of a row are 
 Python between them; how much faster that is than a loop of numpy steps is measured on a few runs of two rows.
 
 The test: in each row our count against the printed share of 1,000 runs, Fisher's exact test, error rate 0.01 shared by
-the rows; for n >= k + 2 no run may end spurious.
+the rows; for n >= k + 2 no run may end spurious. Too few runs decide nothing: where half our 95 % interval is wider
+than PRECISION, and for n >= k + 2 where runs that end spurious at the rate RARE might well not have shown.
 """
 
 import time
@@ -30,6 +31,9 @@ STATEMENT = (
 SOURCE = published.SOURCE
 REPORTED = {f"k={row.k}, n={row.n}": {"per cent": row.percent, "eigenvalue": row.eigenvalue, "value": row.value}
             for row in published.TABLE}  # fmt: skip
+
+PRECISION = 0.1  # shares
+RARE = 0.05  # share of runs; it stays unseen with probability (1 - RARE)^runs, below 0.01 from 90 runs on
 
 
 @dataclass(frozen=True)
@@ -141,10 +145,14 @@ def _case(row: Row, ends: Ends, rows: int) -> Case:
     if ends.unfinished:
         return Case(name, f"{row.percent} %", f"{shown}; {ends.unfinished} unfinished", None)
     if row.n >= row.k + 2:
-        return Case(name, "none", shown, ends.spurious == 0)
+        unseen = None if (1 - RARE) ** ends.runs > 0.01 else True
+        return Case(name, "none", shown, False if ends.spurious else unseen)
     printed = round(row.percent * published.PRINTED_RUNS / 100)
     p = differ(ends.spurious, ends.runs, printed, published.PRINTED_RUNS)
-    return Case(name, f"{row.percent} %", f"{shown}, p = {p:.2g}", p >= 0.01 / rows)
+    agrees: bool | None = p >= 0.01 / rows
+    if agrees and high - low > 2 * PRECISION:
+        agrees = None
+    return Case(name, f"{row.percent} %", f"{shown}, p = {p:.2g}", agrees)
 
 
 def _line(row: Row, ends: Ends) -> dict[str, Any]:

@@ -39,6 +39,12 @@ def test_plain_descent_stays_and_perturbed_descent_leaves_at_the_predicted_pace(
     assert set(experiment.draw(result)) == {"steps"}
 
 
+def test_the_count_of_steps_sees_a_saddle_and_no_minimum():
+    counts = [experiment.steps_out(20, gamma, CONFIG, np.random.default_rng(0), most=2000) for gamma in (0.2, -1.0)]
+    assert (counts[0] > 0).all()
+    assert not counts[1].any()
+
+
 def test_the_pace_follows_the_mean_logarithm_of_the_noise():
     rng = np.random.default_rng(0)
     sizes = [-np.log(np.abs(ball(100_000, d, 1.0, rng)[:, -1])).mean() for d in (2, 8, 32)]

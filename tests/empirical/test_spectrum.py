@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from scipy.sparse.linalg import LinearOperator
 from torch import nn
 
 from empirical.models import SmallNet
@@ -126,6 +127,13 @@ def test_weights_without_influence_give_eigenvalue_zero():
     np.testing.assert_allclose(operator @ np.eye(5), np.diag([1, 1, 0, 0, 0]), atol=1e-15)
     linear = hessian_operator(Idle().eval(), lambda out, _: out.mean(), data)
     np.testing.assert_array_equal(linear @ np.ones(5), np.zeros(5))
+
+
+def test_the_zero_matrix_has_zero_eigenvalues():
+    for matrix in (np.zeros((4, 4)), LinearOperator((4, 4), matvec=np.zeros_like, dtype=float)):
+        found = top_eigenvalues(matrix, 2)
+        np.testing.assert_array_equal(found.values, [0.0, 0.0])
+        np.testing.assert_array_equal(found.vectors.T @ found.vectors, np.eye(2))
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,14 @@ def test_counts_far_from_print_do_not_agree(n, percent, spurious, unfinished, ag
     assert experiment._case(row, ends, 10).agrees is agrees
 
 
+@pytest.mark.parametrize(
+    ("n", "percent", "spurious", "agrees"), [(8, 12.6, 1, None), (10, 0.0, 0, None), (10, 0.0, 1, False)]
+)
+def test_ten_runs_confirm_nothing(n, percent, spurious, agrees):
+    ends = Ends(10, spurious, 0, 0.02, 0.02, ())
+    assert experiment._case(Row(8, n, percent, None, None), ends, 10).agrees is agrees
+
+
 def test_the_paper_preset_has_all_rows_at_a_thousand_runs():
     paper = experiment.PRESETS["paper"]
     assert paper.runs == 1000
