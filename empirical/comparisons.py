@@ -32,6 +32,19 @@ class Interval:
         return f"{self.value:{form}}, interval {self.low:{form}} to {self.high:{form}}"
 
 
+def mean_share(shares: Values, images: int, error_rate: float = 0.01) -> Interval:
+    """The mean of independent shares of so many images each: Student's t, and at least Wilson's interval of the share
+    of the images of all runs, since runs that agree to the image say no more than that.
+
+    Source: Wilson (1927), J. Amer. Statist. Assoc. 22, 209-212.
+    """
+    found, n, z = mean(shares, error_rate), images * len(shares), float(stats.norm.isf(error_rate))
+    share = min(max(found.value, 0.0), 1.0)
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * (share * (1 - share) / n + z**2 / (4 * n**2)) ** 0.5
+    return Interval(found.value, min(found.low, centre - half), max(found.high, centre + half))
+
+
 def mean(values: Values, error_rate: float = 0.01) -> Interval:
     """The mean of independent values, at least two: Student's t."""
     _check(values)

@@ -107,6 +107,8 @@ def minima(
 
 
 def first(data: Data, n: int) -> Data:
-    """The data with the first n training examples only."""
+    """The data with the first n training examples only; ValueError if there are fewer."""
+    if n > len(data.train_inputs):
+        raise ValueError(f"{n} training examples were asked for, {data.name} has {len(data.train_inputs)}: give more")
     identity = hashlib.sha256(f"{data.fingerprint()} first {n}".encode()).hexdigest()
     return replace(data, train_inputs=data.train_inputs[:n], train_labels=data.train_labels[:n], identity=identity)

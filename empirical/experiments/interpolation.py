@@ -125,7 +125,7 @@ def compute(
     for (fields, *_), *both in zip(pairs, own, averaged, strict=True):
         name = INDEPENDENT if fields["split"] == OTHER else f"split at {fields['split']}"
         curves.setdefault((name, fields["rate"]), []).append((both[0], both[1]))
-    return Result(_claim(rows, twin, config, seed), rows, {"curves": curves, "config": config})
+    return Result(_claim(rows, twin, config, len(data.train_inputs), seed), rows, {"curves": curves, "config": config})
 
 
 def _fields(section: str, label: Label, epoch: int) -> dict[str, Any]:
@@ -184,10 +184,10 @@ def _barriers(rows: Sequence[dict[str, Any]], section: str, rate: float, split: 
     return [r["barrier"] for r in rows if (r["section"], r["rate"], r["split"]) == (section, rate, split)]
 
 
-def _claim(rows: Sequence[dict[str, Any]], twin: Mixtures, config: Config, seed: int) -> Claim:
+def _claim(rows: Sequence[dict[str, Any]], twin: Mixtures, config: Config, images: int, seed: int) -> Claim:
     late, rate = config.splits[-1], config.rates[0]
-    near = comparisons.mean(_barriers(rows, "children", rate, late), 0.005)
-    far = comparisons.mean(_barriers(rows, INDEPENDENT, rate, OTHER), 0.005)
+    near = comparisons.mean_share(_barriers(rows, "children", rate, late), images, 0.005)
+    far = comparisons.mean_share(_barriers(rows, INDEPENDENT, rate, OTHER), images, 0.005)
     over = near.above(config.wall)
     cases = [
         Case(f"barrier between children that split at epoch {late}, rate {rate:g}", f"below {config.wall:g}",
@@ -209,7 +209,8 @@ def _claim(rows: Sequence[dict[str, Any]], twin: Mixtures, config: Config, seed:
         side="empirical",
         statement=STATEMENT,
         source=SOURCE,
-        tolerance=f"Student's interval over {config.repeats} repeats, 0.005 on either side for each of the two cases; "
+        tolerance=f"Student's interval over {config.repeats} repeats, 0.005 on either side for each of the two cases, "
+        f"and at least Wilson's of {images} images each; "
         "the height of a wall is ours",
         seed=seed,
         note=_note(rows, config),

@@ -127,7 +127,11 @@ def compute(
     for net, (pair, line) in enumerate(zip(others, along[len(pairs) :], strict=True)):
         last = before[(net + 1) % config.nets][1].last
         found.append(Return(net, None, line, _distance(*pair), 0.0, last.train_error, last.test_error))
-    return Result(_claim(found, config, seed), [_row(one) for one in found], {"found": found, "config": config})
+    return Result(
+        _claim(found, config, len(data.train_inputs), seed),
+        [_row(one) for one in found],
+        {"found": found, "config": config},
+    )
 
 
 def _tell(progress: Callable[[int, int, str], None] | None, done: int, text: str) -> None:
@@ -162,9 +166,9 @@ def _barriers(found: Sequence[Return], scale: float | None) -> list[float]:
     return [one.barrier for one in found if one.scale == scale]
 
 
-def _claim(found: list[Return], config: Config, seed: int) -> Claim:
+def _claim(found: list[Return], config: Config, images: int, seed: int) -> Claim:
     small, large = config.scales[0], config.scales[-1]
-    low, high = (comparisons.mean(_barriers(found, scale), 0.005) for scale in (small, large))
+    low, high = (comparisons.mean_share(_barriers(found, scale), images, 0.005) for scale in (small, large))
     below = low.above(config.wall)
     cases = [
         Case(f"noise {small:g} S: barrier in training error", f"below {config.wall:.0%}", low.text(".1%"),
@@ -187,7 +191,8 @@ def _claim(found: list[Return], config: Config, seed: int) -> Claim:
         side="empirical",
         statement=STATEMENT,
         source=SOURCE,
-        tolerance=f"Student's interval over {config.nets} nets, 0.005 on either side; a wall: {config.wall:.0%} (ours)",
+        tolerance=f"Student's interval over {config.nets} nets, 0.005 on either side, and at least Wilson's of "
+        f"{images} images each; a wall: {config.wall:.0%} (ours)",
         seed=seed,
         note=f"Mean barriers: {_means(found, config)}. Training errors at the ends of the lines: up to {worst:.1%}.",
     )

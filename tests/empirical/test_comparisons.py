@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from empirical.comparisons import Interval, difference, mean, ratio
+from empirical.comparisons import Interval, difference, mean, mean_share, ratio
 
 
 def test_the_difference_of_two_groups_is_covered_at_the_stated_rate():
@@ -20,6 +20,15 @@ def test_the_difference_is_welchs_as_scipy_has_it():
     ours = difference(a, b, 0.01)
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high))
     assert mean(a, 0.01).low == pytest.approx(stats.t.interval(0.98, 2, np.mean(a), stats.sem(a))[0])
+
+
+def test_equal_shares_of_few_images_leave_what_wilsons_interval_leaves():
+    theirs = stats.binomtest(0, 60).proportion_ci(0.98, method="wilson")
+    ours = mean_share([0.0, 0.0, 0.0], 20, 0.01)
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+    assert ours.above(0.02) is None
+    wide = [0.1, 0.5, 0.9]
+    assert mean_share(wide, 10**6) == mean(wide)
 
 
 def test_ratios_do_not_depend_on_the_unit():

@@ -16,7 +16,7 @@ from empirical.experiments import (
     three_point,
 )
 from empirical.interpolate import Mixtures
-from empirical.minima import Training, minima
+from empirical.minima import Training, first, minima
 
 QUICK = Training(natural=15, random=40, batch=30, rate=0.2, hidden=(30, 20))
 
@@ -153,7 +153,7 @@ def returns(small, large, independent=0.4):
 )  # fmt: skip
 def test_walls_decide_about_the_size_of_a_perturbation(barriers, verdict):
     config = replace(perturbation_size.PRESETS["smoke"], scales=(0.1, 2.0))
-    assert perturbation_size._claim(returns(*barriers), config, 0).verdict == verdict
+    assert perturbation_size._claim(returns(*barriers), config, 300, 0).verdict == verdict
 
 
 def test_nets_trained_again_after_large_noise_are_behind_a_wall(digits):
@@ -213,6 +213,12 @@ def rows_of_nets(error=0.0, margin=2.0, radius=2.0):
                          "median_margin": times[0] * near, "radius": times[1] * near,
                          "radius_filters": near})  # fmt: skip
     return rows
+
+
+def test_more_examples_than_there_are_is_refused(digits):
+    assert len(first(digits, 150).train_inputs) == 150
+    with pytest.raises(ValueError, match="151 training examples were asked for, digits has 150"):
+        first(digits, 151)
 
 
 @pytest.mark.parametrize(

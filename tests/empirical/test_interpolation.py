@@ -56,7 +56,7 @@ def test_every_section_has_its_rows(smoke):
 def test_walls_between_near_nets_make_it_fail(smoke):
     worse = [row | {"barrier": row["barrier"] + 0.5} for row in smoke.table]
     twin = next(iter(smoke.series["curves"].values()))[0][0]
-    assert interpolation._claim(worse, twin, SMOKE, 0).verdict == "fails"
+    assert interpolation._claim(worse, twin, SMOKE, 200, 0).verdict == "fails"
 
 
 def test_hidden_units_in_another_order_are_the_same_function_far_away():
