@@ -53,6 +53,13 @@ def test_eleven_factors_have_a_saddle_without_a_negative_eigenvalue():
     assert (result.kind, result.strict) == ("saddle", False)
 
 
+def test_eleven_factors_of_one_lie_on_a_hypersurface_of_minima():
+    weights = sp.symbols("w1:12")
+    for sign, kind in ((1, "minimum"), (-1, "maximum")):
+        result = classify(sign * (1 - sp.prod(weights)) ** 2 + 3, [1] * 11)
+        assert (result.kind, result.strict) == (kind, False)
+
+
 def test_three_factors_on_an_axis_have_a_strict_saddle():
     a, b, c = sp.symbols("a b c")
     assert classify((1 - a * b * c) ** 2, [0, 0, 2]).strict is True
