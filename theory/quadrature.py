@@ -4,6 +4,9 @@ Dimensions are cut down by structure, tried in this order: a sum of Gaussian den
 whose integrals are products; a sum of terms without common variables is a product; unknowns in which U is quadratic are
 integrated in closed form; a potential symmetric around the first axis needs the half-plane (x_1, distance from it)
 only; anything else is integrated as it is, up to 3-D.
+
+Cubature sees a narrow peak only where cells are cut at it: at the wells that a potential names, then taken to be all,
+else, up to 2-D, at the minima that `theory.minima` finds by a search, which is no proof that there are no more.
 """
 
 import math
@@ -18,13 +21,15 @@ from scipy import integrate, optimize
 
 from theory.dent_series import series
 from theory.gaussian_unknowns import integrated_out, quadratic_unknowns
+from theory.minima import find_minima
 from theory.normalisable import check_temperature, require_normalisable
 from theory.potentials import Potential
-from theory.regions import Ball, Box, Outside, Region
+from theory.regions import Ball, Box, Domain, Outside, Region
 
 Integrand = Callable[[np.ndarray], np.ndarray]
 
 MAX_DIMENSION = 3  # of a cubature without structure
+SEARCHED = 2  # unknowns up to which minima are searched for where no wells are named
 ACCURACY = 1e-9  # relative, asked of every cubature where nothing else is said
 
 
@@ -57,7 +62,9 @@ def partition(potential: Potential, temperature: float) -> Estimate:
     Source: equation 9 of the 2018 review.
     """
     require_normalisable(potential, temperature)
-    return _integral(potential, temperature, _whole(potential))
+    whole = _integral(potential, temperature, _whole(potential))
+    _check_against_minima(potential, temperature, whole.value)
+    return whole
 
 
 def mass(potential: Potential, temperature: float, region: Region) -> Estimate:
@@ -198,7 +205,7 @@ def _integral(
     if free and factor is None and not potential.axial:
         left = [k for k in range(potential.dimension) if k not in free]
         reduced = integrated_out(potential, temperature, free)
-        centres = [[well.centre[k] for k in left] for well in potential.wells]
+        centres = [[cut[k] for k in left] for cut in _cuts(potential, temperature)]
         return _over_cells(reduced, [region.lower[k] for k in left], [region.upper[k] for k in left], centres, accuracy)
     balls = [well.region for well in potential.wells if isinstance(well.region, Ball)]
     if potential.axial and potential.dimension > 1 and region == _whole(potential) and balls:
@@ -206,7 +213,49 @@ def _integral(
         centre, radius = balls[0].centre, balls[0].radius
         inner = _over_shell(potential, density, centre, 0.0, radius, accuracy)
         return inner + _over_shell(potential, density, centre, radius, math.inf, accuracy)
-    return _over_box(potential, density, region, accuracy)
+    return _over_box(potential, density, region, _cuts(potential, temperature), accuracy)
+
+
+def _cuts(potential: Potential, temperature: float) -> list[tuple[float, ...]]:
+    """Points (D,) whose planes cut the cells: the wells that are named, else the minima found and 8 widths around."""
+    if potential.wells or potential.axial or potential.dimension > SEARCHED:
+        return [well.centre for well in potential.wells]
+    found = find_minima(potential)
+    broad = any(max(minimum.widths) * math.sqrt(temperature) > 0.3 for minimum in found)
+    if potential.dimension > 1 and broad:  # often a valley: planes through many of its points only make more cells
+        return [minimum.centre for minimum in found] if len(found) == 1 else []
+    cuts: list[tuple[float, ...]] = []
+    for minimum in found:
+        if minimum.depth - found[0].depth > 50 * temperature:
+            continue
+        cuts.append(minimum.centre)
+        if math.inf not in minimum.widths:
+            reach = [8 * math.sqrt(temperature) * width for width in minimum.widths]
+            for sign in (-1, 1):
+                cuts.append(tuple(c + sign * r for c, r in zip(minimum.centre, reach, strict=True)))
+    return cuts
+
+
+def _check_against_minima(potential: Potential, temperature: float, value: float) -> None:
+    """ArithmeticError where Z is less than half of what lies within half a width of one of the minima found."""
+    if potential.wells or potential.bumps or potential.dimension > SEARCHED:
+        return
+    nodes, weights = np.polynomial.legendre.leggauss(5)
+    whole, density = _whole(potential), _density(potential, temperature, None)
+    for minimum in find_minima(potential):
+        if math.inf in minimum.widths:
+            continue
+        half = np.array(minimum.widths) * math.sqrt(temperature) / 2
+        low = np.maximum(np.array(minimum.centre) - half, whole.lower)
+        high = np.minimum(np.array(minimum.centre) + half, whole.upper)
+        at = [a + (b - a) * (1 + nodes) / 2 for a, b in zip(low, high, strict=True)]
+        points = np.stack(np.meshgrid(*at, indexing="ij"), axis=-1).reshape(-1, potential.dimension)
+        weight = np.stack(np.meshgrid(*[weights] * len(at), indexing="ij"), axis=-1).reshape(-1, len(at)).prod(1)
+        if not value >= math.prod((high - low) / 2) * (weight @ density(points)) / 2:
+            raise ArithmeticError(
+                f"the quadrature gave Z = {value:.3g}, less than lies at the minimum {minimum.centre} of "
+                f"{potential.name!r}: name its wells, or raise the temperature"
+            )
 
 
 def _density(potential: Potential, temperature: float, factor: Potential | None) -> Integrand:
@@ -241,10 +290,11 @@ def _cubature(integrand: Integrand, lower: Sequence[float], upper: Sequence[floa
     return Estimate(value, error)
 
 
-def _over_box(potential: Potential, density: Integrand, region: Box, accuracy: float) -> Estimate:
-    """A box cut at the wells' centres, so that no narrow peak falls between the nodes of the first rule."""
+def _over_box(
+    potential: Potential, density: Integrand, region: Box, centres: list[tuple[float, ...]], accuracy: float
+) -> Estimate:
+    """A box cut at these points, so that no narrow peak falls between the nodes of the first rule."""
     dimension, lower, upper = potential.dimension, list(region.lower), list(region.upper)
-    centres = [well.centre for well in potential.wells]
     if potential.axial and dimension > 1:
         if any(math.isfinite(v) for v in (*lower[1:], *upper[1:])):
             raise ValueError(
@@ -272,12 +322,21 @@ def _over_cells(
         raise ValueError(f"quadrature without structure ends at {MAX_DIMENSION} unknowns, {len(lower)} are left here")
     pieces = []
     for axis, (low, high) in enumerate(zip(lower, upper, strict=True)):
-        inside = {c[axis] for c in centres if low < c[axis] < high}
+        inside = _apart({c[axis] for c in centres if low < c[axis] < high})
         if not inside and low == -math.inf and high == math.inf:
             inside = {0.0}  # scipy 1.17 maps an axis infinite both ways to [-1, 1] with a pole in the middle
         pieces.append(list(pairwise([low, *sorted(inside), high])))
     cells = [_cubature(density, [a for a, _ in cell], [b for _, b in cell], accuracy) for cell in product(*pieces)]
     return sum(cells, start=Estimate(0.0, 0.0))
+
+
+def _apart(cuts: set[float]) -> set[float]:
+    """The cuts without those that repeat another up to rounding."""
+    kept: list[float] = []
+    for cut in sorted(cuts):
+        if not kept or cut - kept[-1] > 1e-9 * (1 + abs(cut)):
+            kept.append(cut)
+    return set(kept)
 
 
 def _over_shell(
@@ -314,7 +373,8 @@ def _around_axis(density: Integrand, dimension: int) -> Integrand:
 def _blocks(potential: Potential) -> list[tuple[Potential, list[int]]]:
     """The potentials, without common variables, that this one is the sum of, each with the axes that are its own."""
     groups: list[tuple[set[sp.Basic], list[sp.Expr]]] = []
-    for term in sp.Add.make_args(potential.expression):
+    constant, dependent = potential.expression.as_independent(*potential.variables, as_Add=True)
+    for term in sp.Add.make_args(dependent):
         symbols, terms = set(term.free_symbols), [term]
         for group in [g for g in groups if g[0] & symbols]:
             groups.remove(group)
@@ -323,9 +383,13 @@ def _blocks(potential: Potential) -> list[tuple[Potential, list[int]]]:
     covered = set().union(*(symbols for symbols, _ in groups))
     if len(groups) < 2 or potential.axial or covered != set(potential.variables):
         return [(potential, list(range(potential.dimension)))]
-    blocks = []
+    groups[0][1].append(constant)
+    blocks, domain = [], potential.domain
     for symbols, terms in groups:
         axes = [i for i, v in enumerate(potential.variables) if v in symbols]
-        part = Potential(potential.name, sp.Add(*terms), tuple(potential.variables[i] for i in axes))
+        sides = [tuple(bounds[i] for i in axes) for bounds in (domain.lower, domain.upper) if bounds]
+        part = Potential(
+            potential.name, sp.Add(*terms), tuple(potential.variables[i] for i in axes), Domain(domain.kind, *sides)
+        )
         blocks.append((part, axes))
     return blocks

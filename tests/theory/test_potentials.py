@@ -234,3 +234,46 @@ def test_regions_partition_space():
     points = np.random.default_rng(0).normal(size=(100, 2))
     for region in (Ball((0.0, 0.5), 1.0), Box((-1.0, -math.inf), (1.0, 0.3))):
         assert (region.contains(points) ^ Outside(region).contains(points)).all()
+
+
+X, Y = potentials.coordinates(2)
+
+
+@pytest.mark.parametrize(
+    ("formula", "variables", "temperature", "exact", "relative"),
+    [
+        ((X - 20) ** 2 / 2, (X,), 0.5, math.sqrt(math.pi), 1e-9),
+        ((X - 37) ** 2 / 2, (X,), 1e-4, math.sqrt(2e-4 * math.pi), 1e-9),
+        ((X - 1) ** 2 * (2 * X - 19) ** 2 / 2, (X,), 0.01, 2 * math.sqrt(0.02 * math.pi) / 17, 3e-3),
+        (((X - 1) ** 2 + Y**2) * ((X - 7) ** 2 + (Y - 8) ** 2) / 100, (X, Y), 0.01, 0.02 * math.pi, 3e-3),
+    ],
+)
+def test_wells_far_from_the_origin_are_found(formula, variables, temperature, exact, relative):
+    found = quadrature.partition(Potential("far", formula, variables), temperature)
+    assert found.value == pytest.approx(exact, rel=relative)  # Gaussian integrals, or Laplace's leading term
+
+
+def test_a_narrow_well_in_a_wide_box_is_found():
+    box = Potential("narrow", (X - sp.Rational(123, 1000)) ** 2 / 2, (X,), Domain("box", (-100.0,), (100.0,)))
+    assert quadrature.partition(box, 1e-5).value == pytest.approx(math.sqrt(2e-5 * math.pi), rel=1e-9)
+
+
+def test_each_of_two_wells_that_nobody_named_has_its_mass():
+    two = Potential("two", (X - 1) ** 2 * (2 * X - 19) ** 2 / 2, (X,))
+    assert quadrature.mass(two, 0.01, Box((5.25,), (math.inf,))).value == pytest.approx(0.5, rel=1e-6)
+
+
+def test_a_constant_term_scales_the_partition_function_only():
+    plain = Potential("plain", X**4 - 2 * X**2, (X,))
+    shifted = Potential("shifted", X**4 - 2 * X**2 + 1, (X,))
+    ratio = quadrature.partition(shifted, 0.5).value / quadrature.partition(plain, 0.5).value
+    assert ratio == pytest.approx(math.exp(-2), rel=1e-8)
+    assert quadrature.partition(shifted, 0.5).value == pytest.approx(
+        quadrature.partition(potentials.double_well(), 0.5).value, rel=1e-8
+    )
+
+
+def test_a_partition_function_that_misses_a_minimum_is_refused(monkeypatch):
+    monkeypatch.setattr(quadrature, "_cuts", lambda potential, temperature: [])
+    with pytest.raises(ArithmeticError, match="less than lies at the minimum"):
+        quadrature.partition(Potential("missed", (X - 37) ** 2 / 2, (X,)), 1.1e-4)
