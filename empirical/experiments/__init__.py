@@ -91,7 +91,7 @@ def run(
 
     data: the folder under which torchvision's folders lie, the name of a data set, or (X, Y); experiments without data
         ignore it. Without it `smoke` takes data that need no files; `cpu` and `paper` say what is missing.
-    device: "auto" (a GPU if there is one), "cpu", "cuda", ...
+    device: "auto" (a GPU if there is one), "cpu", "cuda", ...; experiments with a DEVICE compute there and record that
     resume: a finished run of the same config is loaded instead of repeated, one that was cut short goes on from its
         checkpoints, and a folder that holds another run is refused with the difference; False starts afresh and
         replaces what is there.
@@ -104,7 +104,7 @@ def run(
     check_request(id, preset, data, device)
     seed = check_seed(seed)
     module = _module(id)
-    config, place = module.PRESETS[preset], _device(device)
+    config, place = module.PRESETS[preset], getattr(module, "DEVICE", None) or _device(device)
     used = _data(config, data, seed)
     if hasattr(module, "check_data"):
         module.check_data(used)

@@ -22,6 +22,7 @@ from theory.claims.regions import INSTANCES, Instance, bezout_number, predicted
 from theory.networks import PolynomialNetwork
 
 ID = "regions"
+DEVICE = "cpu"  # whatever is asked for: small nets in double precision
 STATEMENT = (
     "SGD from many starts reaches as many basins of zero error as the real zero set has connected pieces, which is not "
     "Z, the product of the degrees."

@@ -35,6 +35,7 @@ from theory.claims.zero_set_dimension import CUBIC, INSTANCES, Instance, rationa
 from theory.rank import numerical_rank
 
 ID = "zero-set-dimension"
+DEVICE = "cpu"  # whatever is asked for: small nets in double precision
 STATEMENT = "Where training ends at zero error, the Hessian of the error has nullity K - N*m: minima are degenerate."
 SOURCE = "Review (2018), sections 2, 3 and 7; arXiv 1703.09833, Proposition 1"
 REPORTED: dict[str, float] = {}  # the source states the dimension and prints no measured nullity

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from empirical import experiments, records
 from empirical.basins import pieces, reaches, to_zeros
 from empirical.experiments import regions
 from theory.claims.regions import INSTANCES, predicted
@@ -82,3 +83,18 @@ def test_regions_runs_and_its_printed_verdict_is_that_of_z():
     assert result.claim.verdict == "holds"
     assert result.claim.printed_verdict == "fails"
     assert set(regions.draw(result)) == {"basins", "ends"}
+
+
+@pytest.mark.parametrize("id", ["regions", "zero-set-dimension"])
+def test_the_device_on_record_is_the_one_that_was_used(id, tmp_path, monkeypatch):
+    def stop(*_, **__):
+        raise InterruptedError
+
+    monkeypatch.setattr(experiments, "_device", lambda name: "cuda:0")
+    monkeypatch.setattr(experiments._module(id), "compute", stop)
+    seen = []
+    monkeypatch.setattr(records, "describe", lambda *facts: seen.append(facts[3]) or {})
+    monkeypatch.setattr(records, "begin", lambda *_: None)
+    with pytest.raises(InterruptedError):
+        experiments.run(id, out=tmp_path)
+    assert seen == ["cpu"]
