@@ -66,3 +66,12 @@ def test_the_polyhedral_start_says_what_a_mixed_volume_of_zero_leaves_open():
 def test_a_power_of_a_moderate_root_is_found(start, seed):
     found = solved("2\nx^2-900;\ny-x^8;", start, seed)
     np.testing.assert_allclose(sorted(found.real.tolist()), [[-30, 30.0**8], [30, 30.0**8]], rtol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_zeros_beside_many_paths_to_infinity_are_found_by_the_mixed_volume(seed):
+    """x = +-sqrt(3), y = +-sqrt(3^10 + 1); 36 of the 40 paths by total degree go to infinity, and the others nearly."""
+    found = th.solve(th.PolynomialSystem.parse("2\nx^2-3;y^2-x^20-1;"), seed=seed)
+    assert len(found.real) == 4
+    assert found.real[:, 1] ** 2 == pytest.approx(3**10 + 1)
+    assert any("polyhedral start finds more" in note for note in found.notes)

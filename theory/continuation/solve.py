@@ -16,6 +16,7 @@ from theory.continuation.homotopy import InconsistentError, Reduced, Underdeterm
 from theory.continuation.repeated_factors import solved_by_factors
 from theory.continuation.solutions import PathCount, SolutionSet
 from theory.continuation.start import TooManyPathsError
+from theory.continuation.supports import PolyhedralError, polyhedra
 from theory.continuation.tracker import Progress
 from theory.parser import MAX_DEGREE
 from theory.systems import PolynomialSystem, check_system
@@ -25,6 +26,8 @@ __all__ = ["PathCount", "SolutionSet", "TooManyPathsError", "UnderdeterminedErro
 MAX_PATHS = 200_000
 _FAR_SCALED = 10.0  # bits by which scales move zeros of size 1 far out: other zeros then look infinite
 _UNSCALED = "solved without scaling the unknowns: zeros closer together than 1e-8 may count as one, with multiplicity"
+_MORE = "paths by total degree had gone to infinity, or seemed to: the polyhedral start finds more zeros"
+_CHECKED_PATHS, _CHECK_WORK = 200, 1e6  # zeros and multiplications for mixed cells up to which that is looked at
 MONODROMY_FROM = 2_000  # total-degree paths of a network's system from which on loops are cheaper, as a rule
 STARTS = ("auto", "total-degree", "multihomogeneous", "polyhedral", "monodromy")
 BACKENDS = ("native", "phcpy")
@@ -117,11 +120,32 @@ def _solve_natively(
         plain = follow(choose(reduce(system, rescale=False), start, seed, max_paths, progress), seed, progress)
         if _lacking(plain) < _lacking(found):
             found = replace(plain, notes=(*plain.notes, _UNSCALED))
+    by_degree = found.start.startswith("total degree") and system.network is None
+    if start == "auto" and by_degree and found.paths.at_infinity:
+        found = _beside_mixed_volume(reduced, found, seed, max_paths, progress)
     if _is_sliced_network(system) and system.n_equations == system.n_unknowns:
         from theory.continuation import completion
 
         return completion.checked(system, found, seed)
     return solved_by_factors(system, found, lambda part: _solve_natively(part, start, seed, max_paths, progress, None))
+
+
+def _beside_mixed_volume(
+    reduced: Reduced, found: SolutionSet, seed: int, max_paths: int, progress: Progress | None
+) -> SolutionSet:
+    """What the polyhedral start finds, where that is more than was found among paths to infinity.
+
+    Zeros far out look infinite where sparse equations have zeros of high multiplicity at infinity beside them. The
+    polyhedral start has no paths to those; it is tried where the mixed volume leaves room for more zeros, and is small.
+    """
+    known = int(found.multiplicity.sum())
+    try:
+        if polyhedra(reduced, max_work=_CHECK_WORK, most=_CHECKED_PATHS).count <= known:
+            return found
+        other = follow(choose(reduced, "polyhedral", seed, max_paths, progress), seed, progress)
+    except (PolyhedralError, TooManyPathsError):
+        return found
+    return replace(other, notes=(*other.notes, _MORE)) if int(other.multiplicity.sum()) > known else found
 
 
 def _lacking(found: SolutionSet) -> tuple[int, int]:
