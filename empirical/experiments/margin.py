@@ -286,10 +286,7 @@ def draw(result: Result) -> dict[str, Any]:
         left, middle, right = places[3 * row : 3 * row + 3]
         epochs = sorted({look.epoch for look in looks[name]})
         ways = {
-            label: (
-                epochs,
-                [np.mean([np.quantile(x.distance, q) for x in looks[name] if x.epoch == e]) for e in epochs],
-            )
+            label: (epochs, [_mean_quantile(looks[name], epoch, q) for epoch in epochs])
             for label, q in (("least", 0.0), ("a tenth is below", 0.1), ("median", 0.5))
         }
         plotting.lines(ways, x="epoch", y="distance (standardised inputs)", title=name, axes=left)
