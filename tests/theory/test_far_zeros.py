@@ -75,3 +75,12 @@ def test_zeros_beside_many_paths_to_infinity_are_found_by_the_mixed_volume(seed)
     assert len(found.real) == 4
     assert found.real[:, 1] ** 2 == pytest.approx(3**10 + 1)
     assert any("polyhedral start finds more" in note for note in found.notes)
+
+
+def test_a_start_that_misses_zeros_beside_infinity_says_so():
+    """The same system: with 36 paths that grow like t^(-1/18), zeros of size 243 look infinite down to t = 1e-40."""
+    found = th.solve(th.PolynomialSystem.parse("2\nx^2-3;y^2-x^20-1;"), start="total-degree")
+    assert len(found.real) == 4 or any("polyhedral start finds 4 zeros" in note for note in found.notes)
+    generic = th.solve(th.PolynomialSystem.parse("2\nx^2-3;y^2-x^3-1;"), start="total-degree")
+    assert len(generic) == 4
+    assert not any("polyhedral" in note for note in generic.notes)

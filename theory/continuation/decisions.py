@@ -41,6 +41,7 @@ times its ratio to the one before, which stays near 1 at singular points), small
 valuation of the homogenising coordinate, its size relative to the point."""
 
 _GOES_ON = 1.1  # times what the last reliable valuation lets expect: |x_0| where rounding spoils its derivatives
+_JUMPED = 0.5  # times the same: smaller ones are of another path
 _POLISH_LIMIT = 4  # cycles of two Newton steps at u = 0
 
 
@@ -69,8 +70,16 @@ class Settings(NamedTuple):
 
 
 DEFAULT = Settings()
-PRECISE = DEFAULT._replace(final_update=1e-17, singular_u=1e-20, stalled_u=1e-14, deepest_u=1e-30, max_steps=1e4)
-"""For double-double numbers, where rounding sets in later."""
+PRECISE = DEFAULT._replace(
+    accepted_update=1e-8,
+    final_update=1e-17,
+    smallest_log_step=1e-3,
+    singular_u=1e-20,
+    stalled_u=1e-14,
+    deepest_u=1e-30,
+    max_steps=1e4,
+)
+"""For double-double numbers, where rounding sets in later: paths that nearly meet are told apart."""
 
 
 @njit(**INLINE)
@@ -132,7 +141,8 @@ def heads_to_infinity(work: Workspace, tape: Tape, settings: Settings, lane: int
             state[row + 3, lane], state[row + 4, lane], state[row + 5, lane] = u, relative, w1.real
             agreed = min(agreed, relative)
         expected = state[row + 4, lane] * (u / state[row + 3, lane]) ** state[row + 5, lane]
-        if u == state[row + 3, lane] or (u < settings.singular_u and relative < _GOES_ON * expected):
+        fits = _JUMPED * expected < relative < _GOES_ON * expected
+        if u == state[row + 3, lane] or (u < settings.singular_u and fits):
             outward = min(outward, relative)
         moves |= abs(w1) > settings.smallest_valuation
     state[OUTWARD, lane] = outward if outward < 1.0 or not moves else 2.0

@@ -8,6 +8,7 @@ when a and c go to 0.
 """
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["Family", "MonodromyError", "family", "solve_system"]
 
 _WAYS = 4  # to the same targets, where paths fail
+_BLOCK = 8  # data sets whose paths are tracked together: enough to fill all lanes, few enough to keep a short queue
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -99,18 +101,27 @@ class Family:
         progress(done, total, text): paths. Raises KeyboardInterrupt on Ctrl-C.
         """
         every = [replace(equations_of(self.system), targets=t) for t in targets]
-        if not every:
-            return []
-        start = self._start(seed)
-        goals = np.array([start.parameters, *(self._goal(equations) for equations in every)])
-        last = np.repeat(np.arange(1, len(goals)), self.degree)
-        ends = track(self.tape, np.tile(start.points, (len(every), 1)), goals, 0, last, progress=progress)
-        return [
-            self._solved(equations, seed, None, "raise", Ends(points, info))
-            for equations, points, info in zip(
-                every, np.split(ends.points, len(every)), np.split(ends.info, len(every)), strict=True
-            )
-        ]
+        start, n_paths = self._start(seed), len(every) * self.degree
+
+        def ends_of_block(k: int) -> list[Ends]:
+            block = every[k : k + _BLOCK]
+            goals = np.array([start.parameters, *(self._goal(equations) for equations in block)])
+            last = np.repeat(np.arange(1, len(goals)), self.degree)
+            ends = track(self.tape, np.tile(start.points, (len(block), 1)), goals, 0, last)
+            return [Ends(*e) for e in zip(*(np.split(part, len(block)) for part in ends), strict=True)]
+
+        found: list[SolutionSet] = []
+        with ThreadPoolExecutor(1) as pool:  # the next block is tracked, without the interpreter, while one is sifted
+            coming = [pool.submit(ends_of_block, k) for k in range(0, min(len(every), 2 * _BLOCK), _BLOCK)]
+            for k in range(0, len(every), _BLOCK):
+                ends = coming.pop(0).result()
+                if k + 2 * _BLOCK < len(every):
+                    coming.append(pool.submit(ends_of_block, k + 2 * _BLOCK))
+                for equations, known in zip(every[k : k + _BLOCK], ends, strict=True):
+                    found.append(self._solved(equations, seed, None, "raise", known))
+                if progress is not None:
+                    progress(len(found) * self.degree, n_paths, f"{len(found)} data sets")
+        return found
 
     def _solved(
         self, equations: NetworkEquations, seed: int, progress: Progress | None, on_interrupt: str, known: Ends | None

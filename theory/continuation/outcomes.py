@@ -21,6 +21,7 @@ from theory.continuation.tracker import (
     PRECISE,
     REACHED,
     STALLED,
+    VALUATION,
     Ends,
     Progress,
     Settings,
@@ -38,8 +39,10 @@ ATTEMPTS = (
 _SIDES = (0.1j, -0.1j, 0.4j, -0.4j, 1j, -1j)  # of a time where a path got lost, by its distance from start and end
 _APART = 4 * sift.REGULAR_RADIUS  # relative distance of zeros that are told apart
 _NEAR = 0.1  # |x_0| / |x| above which double precision cannot say that a path goes to infinity,
-_NOT_FAR = 0.01  # and above which paths that it takes to do so are looked at again if they stalled
+_NOT_FAR = 0.01  # and above which paths that it takes to do so are looked at again if they stalled,
+_FEW, _SHARE = 16, 0.02  # and further out, too, if only so many, and such a share of all paths, have stalled
 _NEW = 1e-6  # relative distance from all other ends that makes an end a new one
+_SAME_VALUATION = 0.02  # relative
 _FAR_OUT = 1e-9  # |x_0| / |x| below which an end counts as infinite,
 _PRECISELY_FAR_OUT = 1e-25  # the same in double-double numbers,
 _ROUNDING = 1e-15  # and what may be rounding at ends at infinity that double precision has reached
@@ -80,7 +83,7 @@ def ends_of(
     outcome.kind[open_ended & (size > _NEAR)] = FAILED
     again = outcome.kind == INFINITE
     if not homotopy.complete:  # no path of a whole set should go to infinity
-        again &= (open_ended & (ends.status == STALLED) & (size > _NOT_FAR)) | _doubtfully_far(ends)
+        again &= (open_ended & _stalled(ends)) | _doubtfully_far(ends) | _alone(ends)
     outcome = _recalled(homotopy, track_precisely(homotopy, outcome, outcome.kind == FAILED), again)
     return _bounded(homotopy, _separated(homotopy, outcome))
 
@@ -89,6 +92,29 @@ def _doubtfully_far(ends: Ends) -> np.ndarray:
     """(p,) ends that the tracker has reached, far out by more than rounding."""
     size, reached = ends.info[:, HOMOGENISING], (ends.status == REACHED) & (ends.info[:, LAST_U] == 0)
     return reached & (size > _ROUNDING) & (size < _FAR_OUT)
+
+
+def _stalled(ends: Ends) -> np.ndarray:
+    """(p,) ends where the tracker has stalled on the way, not far out: near large zeros, or where paths nearly meet.
+
+    Where many stall, infinity itself is singular, and only those still near count.
+    """
+    size, stalled = ends.info[:, HOMOGENISING], (ends.status == STALLED) & (ends.info[:, LAST_U] > 0)
+    stalled &= size > DEFAULT.far_out
+    return stalled & ((size > _NOT_FAR) | (stalled.sum() < _FEW + _SHARE * len(size)))
+
+
+def _alone(ends: Ends) -> np.ndarray:
+    """(p,) ends that the tracker took for infinite when they stalled, not far out, with a valuation of their own.
+
+    Paths that grow like t^-v, v = k / w in lowest terms, come in cycles of w >= 1 / v: one whose valuation too few
+    others share is on its way to a large zero.
+    """
+    info, headed_out = ends.info, ends.status == HEADED_OUT
+    valuation = np.sort(info[headed_out, VALUATION])
+    low, high = (np.searchsorted(valuation, info[:, VALUATION] * (1 + d)) for d in (-_SAME_VALUATION, _SAME_VALUATION))
+    stalled = headed_out & (info[:, LAST_U] > DEFAULT.deepest_u) & (info[:, HOMOGENISING] > DEFAULT.far_out)
+    return stalled & ((high - low) * info[:, VALUATION] < 1 - _SAME_VALUATION)
 
 
 def _bounded(homotopy: Homotopy, outcome: Outcome) -> Outcome:

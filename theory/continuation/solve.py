@@ -121,8 +121,13 @@ def _solve_natively(
         if _lacking(plain) < _lacking(found):
             found = replace(plain, notes=(*plain.notes, _UNSCALED))
     by_degree = found.start.startswith("total degree") and system.network is None
-    if start == "auto" and by_degree and found.paths.at_infinity:
-        found = _beside_mixed_volume(reduced, found, seed, max_paths, progress)
+    if by_degree and found.paths.at_infinity:
+        other = _beside_mixed_volume(reduced, found, seed, max_paths, progress)
+        if start == "auto":
+            found = other
+        elif other is not found:
+            more = f"the polyhedral start finds {len(other)} zeros: paths that seemed to go to infinity end at some"
+            found = replace(found, notes=(*found.notes, f'{more}; use start="auto" or "polyhedral"'))
     if _is_sliced_network(system) and system.n_equations == system.n_unknowns:
         from theory.continuation import completion
 

@@ -204,18 +204,33 @@ def conditions(terms: Terms, points: np.ndarray, condition: np.ndarray) -> None:
         for i in range(n):
             sizes[i] = largest / (1 + sizes[i])
         _scale_rows(jacobian, sizes)
-        if not _factor(jacobian, swaps):
-            condition[p] = np.inf
-            continue
-        longest, best = 0, -1.0
-        for k in range(n):
-            inverse[k] = 0
-            inverse[k, k] = 1
-            _substitute(jacobian, swaps, inverse[k])
-            length = _length(inverse[k])
-            if length > best:
-                longest, best = k, length
-        condition[p] = _norm(inverse, inverse[longest].copy())
+        condition[p] = _inverse_norm(jacobian, swaps, inverse)
+
+
+@njit(**_OPTIONS)
+def inverse_norms(matrices: np.ndarray, norm: np.ndarray) -> None:
+    """The spectral norm of the inverse of each matrix (p, n, n), as in `conditions`, inf where there is none: (p,)."""
+    n = matrices.shape[1]
+    inverse, swaps = np.empty((n, n), np.complex128), np.empty(n, np.int64)
+    for p in range(len(matrices)):
+        norm[p] = _inverse_norm(matrices[p].copy(), swaps, inverse)
+
+
+@njit(**_OPTIONS)
+def _inverse_norm(matrix: np.ndarray, swaps: np.ndarray, inverse: np.ndarray) -> float:
+    """The norm of the inverse of a matrix, which is overwritten, and so is `inverse`: its columns, as rows."""
+    n = len(matrix)
+    if not _factor(matrix, swaps):
+        return np.inf
+    longest, best = 0, -1.0
+    for k in range(n):
+        inverse[k] = 0
+        inverse[k, k] = 1
+        _substitute(matrix, swaps, inverse[k])
+        length = _length(inverse[k])
+        if length > best:
+            longest, best = k, length
+    return _norm(inverse, inverse[longest].copy())
 
 
 @njit(**_OPTIONS)

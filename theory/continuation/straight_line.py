@@ -100,10 +100,10 @@ class _Recorder:
         self.unknowns = [self._intern((_UNKNOWN, k)) for k in range(n_unknowns)]
 
     def _intern(self, content: tuple[Any, ...]) -> int:
-        if content not in self._known:
-            self._known[content] = len(self.contents)
+        register = self._known.setdefault(content, len(self.contents))  # once: fractions take long to hash
+        if register == len(self.contents):
             self.contents.append(content)
-        return self._known[content]
+        return register
 
     def constant(self, value: Any) -> int:
         return self._intern((_CONSTANT, gaussian(value)))
@@ -136,8 +136,10 @@ class _Recorder:
         if a is not None and b is not None:
             return self.constant(a * b)
         for factor, other in ((a, j), (b, i)):
-            if factor is not None and factor in (_ZERO, _ONE):
-                return other if factor else self.constant(0)
+            if factor is not None and not factor:
+                return self.constant(0)
+            if factor is not None and factor.re == 1 and not factor.im:
+                return other
         return self._intern((MULTIPLY, min(i, j), max(i, j)))
 
     def power(self, register: int, exponent: int) -> int:
