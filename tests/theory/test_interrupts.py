@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import theory as th
-from tests.known_systems import katsura, names
+from tests.known_systems import cyclic, katsura, names
+from theory.continuation import checkpoint
 from theory.continuation.checkpoint import CheckpointError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -187,3 +188,26 @@ def test_those_who_need_the_whole_set_get_the_interrupt():
 
     with pytest.raises(KeyboardInterrupt):
         th.solve(katsura_system(14), start="total-degree", progress=stop, on_interrupt="raise")
+
+
+def test_a_polyhedral_solve_goes_on_from_the_paths_to_its_generic_system(tmp_path, monkeypatch):
+    system, file = th.PolynomialSystem.from_polynomials(cyclic(6), names(6)), tmp_path / "run"
+    tracked = checkpoint.track
+
+    def stopped(*arguments, **options):
+        tracked(*arguments, **{**options, "at_most": 100})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint, "track", stopped)
+    early = th.solve(system, start="polyhedral", checkpoint=file)
+    assert early.partial
+    assert "nothing is known yet" in early.notes[0]
+    with pytest.raises(KeyboardInterrupt):
+        th.solve(system, start="polyhedral", on_interrupt="raise")
+    monkeypatch.setattr(checkpoint, "track", tracked)
+    info = np.load(tmp_path / "run.generic")["info"]
+    assert (info[:, 0] >= 0).sum() == 100 < len(info)
+    resumed = th.solve(system, start="polyhedral", checkpoint=file)
+    assert (resumed.solutions == th.solve(system, start="polyhedral").solutions).all()
+    with pytest.raises(CheckpointError, match="seed 0 there, 1 here"):
+        th.solve(system, start="polyhedral", checkpoint=file, seed=1)

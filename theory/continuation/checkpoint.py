@@ -94,10 +94,16 @@ def _write(path: Path, run: dict[str, Any], **arrays: np.ndarray) -> None:
 
 
 def track_and_save(
-    homotopy: Homotopy, ends: Ends, settings: Settings, progress: Progress | None, keep: Callable[[Ends], None]
+    homotopy: Homotopy,
+    ends: Ends,
+    settings: Settings,
+    progress: Progress | None,
+    keep: Callable[[Ends], None],
+    **options: Any,
 ) -> None:
     """Track what is still unknown in `ends`, part by part; keep(ends) every few seconds and at the end, also by Ctrl-C.
 
+    options: for `track`, where the paths do not all run from the first parameters to the second.
     Where a path ends does not depend on which others are tracked with it, so the parts do not show in the answer.
     """
     size, kept = _FIRST_PART, time.monotonic()
@@ -112,6 +118,7 @@ def track_and_save(
                 progress=progress,
                 ends=ends,
                 at_most=size,
+                **options,
             )
             if time.monotonic() - begun < SAVE_EVERY / 2:
                 size *= 2
@@ -120,6 +127,31 @@ def track_and_save(
                 kept = time.monotonic()
     finally:
         keep(ends)
+
+
+def tracked(
+    homotopy: Homotopy,
+    seed: int,
+    settings: Settings,
+    progress: Progress | None,
+    checkpoint: Path | None,
+    **options: Any,
+) -> Ends:
+    """The ends of all paths; where a file is named, those it has are taken from there, and the others kept in it."""
+    if checkpoint is None:
+        ends = Ends.unknown(homotopy.starts)
+        return track(
+            homotopy.tape,
+            homotopy.starts,
+            homotopy.parameters,
+            settings=settings,
+            progress=progress,
+            ends=ends,
+            **options,
+        )
+    ends = restore(checkpoint, homotopy, seed)
+    track_and_save(homotopy, ends, settings, progress, lambda e: save(checkpoint, homotopy, seed, e), **options)
+    return ends
 
 
 def _digest(arrays: Iterable[Any]) -> str:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -22,19 +23,27 @@ _WORK_PER_PATH, _MOST_WORK = 1e4, 1e9  # multiplications spent on mixed cells, p
 _NETWORK_TERMS = 500  # terms of a multiplied-out network that take as long as the rest of a step
 
 
-def choose(reduced: Reduced, start: str, seed: int, max_paths: int, progress: Progress | None = None) -> Restart:
+def choose(
+    reduced: Reduced,
+    start: str,
+    seed: int,
+    max_paths: int,
+    progress: Progress | None = None,
+    checkpoint: Path | None = None,
+) -> Restart:
     """A function from a seed to the homotopy of the chosen start.
 
     With another seed than the first the paths end elsewhere wherever the system's zeros are not isolated.
     start: "total-degree", "multihomogeneous", "polyhedral", or "auto" for the one predicted to be cheapest: a path
     costs about the same in all, but in a multiplied-out network each step takes longer. Fewer paths are also safer:
     those to infinity that sparse equations force on the total-degree start hide large solutions among them.
+    checkpoint: the file of the run; paths to the generic system of a polyhedral start are kept in one beside it
     Raises PolyhedralError, ValueError where the start asked for does not apply.
     """
     if start == "multihomogeneous":
         return _by_partition(reduced, max_paths)
     if start == "polyhedral":
-        return _by_cells(polyhedra(reduced), seed, max_paths, progress, "")
+        return _by_cells(polyhedra(reduced), seed, max_paths, progress, "", checkpoint)
     bezout = math.prod(sorted(_degrees(reduced))[-reduced.n_free :])
     if (
         start == "auto"
@@ -47,7 +56,7 @@ def choose(reduced: Reduced, start: str, seed: int, max_paths: int, progress: Pr
         try:
             cells = polyhedra(reduced, max_work=min(_WORK_PER_PATH * bezout, _MOST_WORK), most=bezout / _TWICE)
             if _cost(cells) < bezout:
-                return _by_cells(cells, seed, max_paths, progress, reason)
+                return _by_cells(cells, seed, max_paths, progress, reason, checkpoint)
         except TooManyZerosError:
             pass
         except PolyhedralError:
@@ -70,9 +79,13 @@ def _cost(cells: Polyhedra) -> float:
     return _TWICE * cells.count * (1 + slower)
 
 
-def _by_cells(cells: Polyhedra, seed: int, max_paths: int, progress: Progress | None, reason: str) -> Restart:
+def _by_cells(
+    cells: Polyhedra, seed: int, max_paths: int, progress: Progress | None, reason: str, checkpoint: Path | None
+) -> Restart:
     """The polyhedral start; with other seeds than the first by way of systems with constant terms, since otherwise
     paths in a coordinate subspace end at the same points again, isolated or not."""
+
+    beside = None if checkpoint is None else checkpoint.with_name(checkpoint.name + ".generic")
 
     def report(done: int, total: int, _: str) -> None:
         if progress is not None:
@@ -80,7 +93,8 @@ def _by_cells(cells: Polyhedra, seed: int, max_paths: int, progress: Progress | 
 
     def restart(gamma: int) -> Homotopy:
         used = cells if gamma == seed else polyhedra(cells.reduced, with_constants=True)
-        return _explained(polyhedral(used, gamma, max_paths, progress and report), reason)
+        file = beside if gamma == seed else None
+        return _explained(polyhedral(used, gamma, max_paths, progress and report, file), reason)
 
     return restart
 

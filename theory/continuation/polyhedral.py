@@ -16,14 +16,16 @@ T. Gao, T.-Y. Li, J. Verschelde, M. Wu, Balancing the lifting values, Appl. Math
 """
 
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 
 from theory.continuation import sift
+from theory.continuation.checkpoint import tracked
 from theory.continuation.homotopy import Homotopy
 from theory.continuation.start import TooManyPathsError
 from theory.continuation.supports import Polyhedra, PolyhedralError, Stratum, TooManyZerosError, polyhedra
-from theory.continuation.tracker import DEFAULT, REACHED, Progress, track
+from theory.continuation.tracker import DEFAULT, REACHED, Progress
 
 __all__ = ["Polyhedra", "PolyhedralError", "TooManyZerosError", "polyhedra", "polyhedral"]
 
@@ -39,9 +41,12 @@ _SAME = 1e-7  # relative distance below which two ends of the first homotopy are
 _CHOICES = 3  # of generic coefficients, where paths of the first homotopy fail
 
 
-def polyhedral(system: Polyhedra, seed: int, max_paths: int, progress: Progress | None = None) -> Homotopy:
+def polyhedral(
+    system: Polyhedra, seed: int, max_paths: int, progress: Progress | None = None, checkpoint: Path | None = None
+) -> Homotopy:
     """The second homotopy, from a solved generic system: as many paths as `system.count`.
 
+    checkpoint: a file for the paths of the first homotopy, see `follow`
     Zeros of the generic system that the first homotopy fails to find, which is rare, are start points of NaN.
     Raises TooManyPathsError.
     """
@@ -49,9 +54,9 @@ def polyhedral(system: Polyhedra, seed: int, max_paths: int, progress: Progress 
         raise TooManyPathsError.of(system.count, max_paths, "polyhedral")
     rng = np.random.default_rng(seed)
     target = np.concatenate(system.coefficients)
-    for _ in range(_CHOICES):
+    for choice in range(_CHOICES):
         generic = np.exp(1j * (np.angle(target) + rng.uniform(-_TURN, _TURN, len(target))))
-        points = _solve_generic(system, generic, progress)
+        points = _solve_generic(system, generic, seed, progress, None if choice else checkpoint)
         if np.isfinite(points).all():
             break
     parameters = np.array([generic, target])
@@ -59,7 +64,9 @@ def polyhedral(system: Polyhedra, seed: int, max_paths: int, progress: Progress 
     return Homotopy(system.tape, points, parameters, system.reduced, origin)
 
 
-def _solve_generic(system: Polyhedra, generic: np.ndarray, progress: Progress | None) -> np.ndarray:
+def _solve_generic(
+    system: Polyhedra, generic: np.ndarray, seed: int, progress: Progress | None, checkpoint: Path | None
+) -> np.ndarray:
     """All zeros of the generic system, (count, coordinates); NaN for one that was lost or reached twice."""
     if not system.count:
         return np.zeros((0, system.reduced.n_free + 1), complex)
@@ -70,9 +77,9 @@ def _solve_generic(system: Polyhedra, generic: np.ndarray, progress: Progress | 
     ends = np.full_like(points, np.nan)
     left = np.argsort(-sets[cell].real.max(axis=1), kind="stable")  # long paths first: no lane waits for one at the end
     for settings in _SETTINGS:
-        arrived = track(
-            system.tape, points[left], sets, cell[left], len(sets) - 1, settings, progress=progress, decays=True
-        )
+        way = Homotopy(system.tape, points[left], sets, system.reduced, f"generic system of {system.bound}")
+        arrived = tracked(way, seed, settings, progress, checkpoint, first=cell[left], last=len(sets) - 1, decays=True)
+        checkpoint = None  # the few that are tracked again are quick
         ends[left] = np.where((arrived.status == REACHED)[:, None], arrived.points / arrived.points[:, -1:], np.nan)
         ends[_repeated(ends)] = np.nan
         left = np.flatnonzero(np.isnan(ends).any(axis=1))

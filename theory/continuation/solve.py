@@ -26,6 +26,7 @@ __all__ = ["PathCount", "SolutionSet", "TooManyPathsError", "UnderdeterminedErro
 MAX_PATHS = 200_000
 _FAR_SCALED = 10.0  # bits by which scales move zeros of size 1 far out: other zeros then look infinite
 _UNSCALED = "solved without scaling the unknowns: zeros closer together than 1e-8 may count as one, with multiplicity"
+_TOO_EARLY = "interrupted before a path to the system itself was tracked: nothing is known yet"
 _MORE = "paths by total degree had gone to infinity, or seemed to: the polyhedral start finds more zeros"
 _CHECKED_PATHS, _CHECK_WORK = 200, 1e6  # zeros and multiplications for mixed cells up to which that is looked at
 MONODROMY_FROM = 2_000  # total-degree paths of a network's system from which on loops are cheaper, as a rule
@@ -57,7 +58,8 @@ def solve(
     certify: prove each regular solution by interval arithmetic; the outcome is in `certified`
     max_paths: refuse, before starting, to track more paths than this (200,000 by default)
     progress: called as progress(done, total, text)
-    checkpoint: a file where the ends of paths are kept while they are tracked; the same call goes on from there
+    checkpoint: a file where the ends of paths are kept while they are tracked; the same call goes on from there. The
+        polyhedral start keeps those to its generic system in a second one, FILE.generic
     on_interrupt: "return": Ctrl-C while paths are tracked ends the work, and the answer has what was found by then
         (`partial` is True, `paths.untracked` counts the rest); "raise": KeyboardInterrupt as usual
 
@@ -90,6 +92,10 @@ def solve(
             if on_interrupt == "raise":
                 raise
             return stopped.found
+        except KeyboardInterrupt:
+            if on_interrupt == "raise":
+                raise
+            return replace(_empty(system, int(seed), _TOO_EARLY), partial=True)
     return _certified(system, found) if certify else found
 
 
@@ -115,7 +121,7 @@ def _solve_natively(
         except families.MonodromyError:
             if start == "monodromy":
                 raise
-    found = follow(choose(reduced, start, seed, max_paths, progress), seed, progress, checkpoint)
+    found = follow(choose(reduced, start, seed, max_paths, progress, checkpoint), seed, progress, checkpoint)
     if np.abs(np.log2(reduced.scales)).max() > _FAR_SCALED and any(_lacking(found)):
         plain = follow(choose(reduce(system, rescale=False), start, seed, max_paths, progress), seed, progress)
         if _lacking(plain) < _lacking(found):
