@@ -25,7 +25,7 @@ _HOME = {
     "certify": "continuation.certify",
     "Certificates": "continuation.certify",
     "prove_manifold": "continuation.certify",
-    "check_certificate": "certificates",
+    "check_certificate": "certificate_files",
     "family": "continuation.families",
     "trace_paths": "continuation.traces",
     "zero_set": "zero_sets",

@@ -201,7 +201,7 @@ def neurovariety(
 @as_json
 def check_certificate(file: str, as_json: bool) -> None:
     """Check a written proof of zeros, in rational arithmetic; exit code 2 if it proves nothing."""
-    from theory.certificates import check_certificate as check
+    from theory.certificate_files import check_certificate as check
 
     show({"proved": check(read(file))}, as_json, "Certificate")
 

@@ -1,8 +1,6 @@
 """Proofs of zeros: what must be certified is, what must not be is not, and the checker believes no false claim."""
 
-import io
 import json
-import tokenize
 from fractions import Fraction
 from pathlib import Path
 
@@ -437,26 +435,17 @@ def test_what_is_no_certificate_is_refused_in_one_line(text):
         assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("body", ["x + ;", "x + 2*;", "x 2;", "(x+1)*x;", "x^2^3;", "2*i*x;", "x/2;", "x^-1;"])
+@pytest.mark.parametrize("body", ["x + ;", "x + 2*;", "x 2;", "(x+1)*x;", "x^2^3;", "2*i*x;", "x/2;", "x^-1;", "2x;"])
 def test_the_checker_guesses_at_nothing_in_the_text_of_a_system(body):
-    with pytest.raises(ValueError, match=r".+"):
+    with pytest.raises(ValueError, match="not an expanded equation"):
         th.check_certificate(json.dumps({"system": f"1\n{body}\n", "dimension": 0, "points": []}))
 
 
-def test_the_checker_has_under_100_lines_of_code_and_imports_the_standard_library_only():
-    """Blank lines, comments and docstrings left out: what one has to read to believe it."""
+def test_the_checker_is_a_file_of_under_100_lines_that_imports_the_standard_library_only():
     source = (ROOT / "theory" / "certificates.py").read_text(encoding="utf-8")
-    skipped = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
-    lines: set[int] = set()
-    previous = tokenize.NEWLINE
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        docstring = token.type == tokenize.STRING and previous in (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
-        if token.type not in skipped and not docstring:
-            lines |= set(range(token.start[0], token.end[0] + 1))
-        previous = token.type if token.type != tokenize.NL else previous
-    assert len(lines) < 100
-    imported = {line.split()[1] for line in source.splitlines() if line.startswith(("import ", "from "))}
-    assert imported == {"json", "re", "fractions", "itertools", "math", "typing"}
+    assert len(source.splitlines()) < 100
+    imported = {line.split()[1] for line in source.splitlines() if line.lstrip().startswith(("import ", "from "))}
+    assert imported == {"re", "collections", "fractions", "math", "typing"}
 
 
 def test_clebschs_lines_are_all_proved_real():
