@@ -129,7 +129,7 @@ def zero_set(file: str, real: bool, seed: int, max_paths: int | None, as_json: b
         pieces, reason = given.counted_pieces(result, max_paths, progress) if real else (None, None)
     names = ("dimension", "degree", "multiplicity", "trace_residual")
     components = [{name: getattr(c, name) for name in names} for c in result.components]
-    summary = {name: getattr(result, name) for name in ("dimension", "degree", "paths", "reason", "seed")}
+    summary = {name: getattr(result, name) for name in ("dimension", "degree", "paths", "undecided", "reason", "seed")}
     if as_json:
         points = [{**c, "points": part.points} for c, part in zip(components, result.components, strict=True)]
         echo_json({**summary, "components": points, **(real_pieces(pieces, reason) if real else {})})

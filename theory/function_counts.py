@@ -14,7 +14,7 @@ import numpy as np
 
 from theory.arguments import check_count, check_seed
 from theory.continuation.tape import Recorder, Tape
-from theory.loops import SAME, Found, IncompleteError, TooManyPointsError, complex_normal, find_all
+from theory.loops import QUIET_LOOPS, SAME, Found, IncompleteError, TooManyPointsError, complex_normal, find_all
 from theory.rank import numerical_rank
 from theory.rings import ring_array
 from theory.symmetries import Junction, junctions
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from theory.neurovarieties import Neurovariety
 
 MAX_POINTS = 2_000
+MAX_WORK = 10_000_000  # points times operations of one evaluation with derivatives: up to half a minute
+QUIET_LOOPS_OF_FIBRES = 24  # more than elsewhere: no trace test sees a point missing from every fibre
 MAX_SIZE = 20_000  # weights times values of the outputs: derivatives that one evaluation takes
 
 Equations = Callable[[np.ndarray, np.ndarray], Sequence[Any]]
@@ -133,11 +135,15 @@ def generic_fibre(
         return GenericFibre(fibre, symmetry, None, None)
     free = np.setdiff1d(np.arange(variety.n_parameters), fixed)
     section = _section(variety, free, complex_normal(rng, variety._monomials.largest, variety._network.n_inputs), rng)
-    found = _sliced(variety, section, rng, seed, limit, lambda points: points, progress)
-    sizes = _sizes_of_fibres(section.functions(found.points))
-    if len(set(sizes)) > 1:
-        raise IncompleteError(f"fibres of different sizes were found, {sorted(set(sizes))}: try another seed")
-    return GenericFibre(fibre, symmetry, sizes[0], sizes[0] // _permutations(variety._network))
+    found = _sliced(variety, section, rng, seed, limit, lambda points: points, progress, QUIET_LOOPS_OF_FIBRES)
+    sizes = set(_sizes_of_fibres(section.functions(found.points)))
+    permutations = _permutations(variety._network)
+    if len(sizes) > 1 or any(size % permutations for size in sizes):
+        raise IncompleteError(
+            f"fibres of {', '.join(map(str, sorted(sizes)))} points were found, but all must have as many, a multiple "
+            f"of the {permutations} permutations of units: try another seed"
+        )
+    return GenericFibre(fibre, symmetry, max(sizes), max(sizes) // permutations)
 
 
 # ---- slices of the variety
@@ -157,8 +163,8 @@ def _generic_section(variety: "Neurovariety", n_inputs: int, rng: np.random.Gene
 
 
 def _section(variety: "Neurovariety", free: np.ndarray, inputs: np.ndarray, rng: np.random.Generator) -> _Section:
-    """These weights free, the others fixed at random."""
-    offset = complex_normal(rng, variety.n_parameters)
+    """These weights free, the others fixed at random, of size 1: were they near 0, others would be far out."""
+    offset = np.exp(2j * np.pi * rng.random(variety.n_parameters))
     offset[free] = 0
     matrix = np.zeros((variety.n_parameters, len(free)), complex)
     matrix[free, np.arange(len(free))] = 1
@@ -170,9 +176,10 @@ def _sliced(
     section: _Section,
     rng: np.random.Generator,
     seed: int,
-    limit: int,
+    limit: int | None,
     images: Callable[[np.ndarray], np.ndarray],
     progress: "Progress | None",
+    quiet_loops: int = QUIET_LOOPS,
 ) -> Found:
     """The points of the section whose functions lie in a generic affine space of complementary dimension.
 
@@ -189,7 +196,7 @@ def _sliced(
 
     tape = section.tape(equations, variety.dimension)
     bound = f"at most {_weight_degree(variety._network)}^{variety.dimension} by Bezout's count"
-    return _found(bound, section, tape, combine @ values, start, images, seed, limit, progress)
+    return _found(bound, section, tape, combine @ values, start, images, seed, limit, progress, quiet_loops)
 
 
 def _found(
@@ -200,15 +207,27 @@ def _found(
     start: np.ndarray,
     images: Callable[[np.ndarray], np.ndarray],
     seed: int,
-    limit: int,
+    limit: int | None,
     progress: "Progress | None",
+    quiet_loops: int = QUIET_LOOPS,
 ) -> Found:
-    """`find_all`, which says what to expect where the points become too many."""
+    """`find_all`, which says what to expect where the points become too many: fewer by default where each is dear."""
+    if limit is None:
+        operations = len(tape.real_ids) + len(tape.complex_ids) + len(tape.product_ids)
+        limit = min(MAX_POINTS, max(1, MAX_WORK // operations))
     if progress is not None:
         progress(0, 1, bound)
     try:
         return find_all(
-            tape, parameters, start, images, seed, summed=section.functions, max_points=limit, progress=progress
+            tape,
+            parameters,
+            start,
+            images,
+            seed,
+            summed=section.functions,
+            max_points=limit,
+            quiet_loops=quiet_loops,
+            progress=progress,
         )
     except TooManyPointsError as error:
         raise TooManyPointsError(f"{error}, {bound}, a path for each and loop: allow more by max_points") from None
@@ -235,8 +254,8 @@ def _generic_data(variety: "Neurovariety") -> int:
     return max(variety._monomials.largest, forms // n + 2)
 
 
-def _checked(variety: "Neurovariety", seed: Any, max_points: Any) -> tuple[int, int]:
-    limit = MAX_POINTS if max_points is None else check_count(max_points, "max_points")
+def _checked(variety: "Neurovariety", seed: Any, max_points: Any) -> tuple[int, int | None]:
+    limit = None if max_points is None else check_count(max_points, "max_points")
     size = variety._monomials.largest * variety._network.n_outputs * variety.n_parameters
     if size > MAX_SIZE and not variety.fills:
         raise ValueError(

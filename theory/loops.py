@@ -18,7 +18,7 @@ from theory.continuation.tape import Tape
 from theory.continuation.tracker import DEFAULT as SETTINGS
 from theory.continuation.tracker import HOMOGENISING, REACHED, Progress, track
 
-QUIET_LOOPS = 8  # without news end the search
+QUIET_LOOPS = 8
 MAX_LOOPS = 200
 LINEAR = 1e-7  # relative second difference of a sum that is taken for affine
 _FAR_OUT = 1e-8  # |x_0| / |x| of an end that is taken for infinite, where a path went astray
@@ -56,12 +56,14 @@ def find_all(
     *,
     summed: Images | None = None,
     max_points: int,
+    quiet_loops: int = QUIET_LOOPS,
     progress: Progress | None = None,
 ) -> Found:
     """All points with different images that one (unknowns,) can be carried to by loops from its parameters.
 
     images: (p, unknowns) -> (p, c), what tells points apart
     summed: what has a sum over all points of a complete set that is affine in the parameters; the images by default
+    quiet_loops: so many in a row without news end the search
 
     Raises TooManyPointsError beyond max_points, IncompleteError where MAX_LOOPS do not suffice.
     """
@@ -77,8 +79,8 @@ def find_all(
         if len(points) > max_points:
             raise TooManyPointsError(f"more than {max_points:,} points")
         if progress is not None:
-            progress(min(quiet, QUIET_LOOPS), QUIET_LOOPS, f"{len(points)} points after {loop} loops")
-        if quiet >= QUIET_LOOPS:
+            progress(min(quiet, quiet_loops), quiet_loops, f"{len(points)} points after {loop} loops")
+        if quiet >= quiet_loops:
             residual = _second_difference(tape, parameters, points, summed, rng)
             paths += 2 * len(points)
             if residual < LINEAR:

@@ -66,7 +66,8 @@ class Neurovariety:
         """In how many points a generic affine space of complementary dimension meets the set, closed up.
 
         Found by monodromy and complete by a trace test. Raises ValueError for networks that are too large, and (as a
-        subclass) where there are more than max_points points (2,000 by default) or the test is not passed.
+        subclass) where there are more than max_points points or the test is not passed; by default these are 2,000, or
+        fewer for larger networks, so that it ends within half a minute or so.
         """
         from theory import function_counts
 
@@ -78,8 +79,9 @@ class Neurovariety:
         """The weights that make one generic function: dimension, and their number modulo continuous symmetries.
 
         Found by monodromy until the functions of all points pass the trace test; every function must then have the
-        same number. Raises ValueError as `degree`, whose points all have their fibres counted; for deep networks, whose
-        weights then differ widely in size, some seeds lose too many paths: try another.
+        same number, a multiple of the permutations of units. That no point is missing from every fibre is not proved:
+        it rests on 24 loops in a row without news. Raises ValueError as `degree`, whose points all have their fibres
+        counted.
         """
         from theory import function_counts
 

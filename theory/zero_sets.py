@@ -7,8 +7,7 @@ Source: A. Sommese, C. Wampler, The Numerical Solution of Systems of Polynomials
 """
 
 import math
-import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -16,11 +15,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from theory.arguments import check_count, check_seed
+from theory.components import Component, count_of
+from theory.continuation.homotopy import InconsistentError, UnderdeterminedError, reduce
 from theory.continuation.isolation import local_multiplicity
 from theory.continuation.sift import relative_residual
-from theory.continuation.solve import TooManyPathsError, UnderdeterminedError, solve
+from theory.continuation.solve import TooManyPathsError, solve
+from theory.continuation.supports import PolyhedralError, polyhedra
 from theory.deflation import deflate
 from theory.germs import NotOnTheSetError
+from theory.jit import ENGINE
 from theory.points import point_of
 from theory.real_points import real_points
 from theory.slicing import random_slices, randomize, with_slices
@@ -32,81 +35,10 @@ if TYPE_CHECKING:
     from theory import real_components
 
 MAX_PATHS = 60_000
-TRACE = 1e-8  # residual of a trace test that was passed
+_WORK, _DEARER = 1e9, 1.2  # on mixed cells; by what a path of theirs is dearer: as `theory.continuation.choice` has it
 MOST_TRIED = 4  # points of a component whose multiplicity is computed
 
 Progress = Callable[[int, int, str], None]
-
-
-@dataclass(frozen=True, eq=False)
-class Component:
-    """One irreducible component, as its witness points on generic hyperplanes.
-
-    dimension, degree: of the component as a set; degree = the number of witness points
-    multiplicity: of the equations along it, 1 where they have full rank
-    points: (degree, n) complex, generic points of the component
-    trace_residual: of the test that no point is missing; None for points, which need none, and where it cannot be run
-        (the equations could not be deflated), so that such a piece may be a union of components
-    """
-
-    dimension: int
-    degree: int
-    multiplicity: int
-    points: np.ndarray
-    trace_residual: float | None
-    _witness: WitnessSet
-    _seed: int
-    _regular: bool = True
-
-    @property
-    def is_split(self) -> bool:
-        """Whether this is known to be one irreducible component: a point, or the trace test was run and passed."""
-        return not self.dimension or (self.trace_residual is not None and self.trace_residual < TRACE)
-
-    def contains(self, point: Sequence[Any] | np.ndarray) -> bool:
-        """Whether the point (n,) lies on the component: slices moved through it lead a witness point there.
-
-        Raises ValueError for multiple pieces that could not be deflated: their witness points cannot be followed.
-        """
-        self._require_regular("contains")
-        target = point_of(point, self.points.shape[1], "contains")
-        rng = np.random.default_rng([self._seed, 1])
-        return bool(self._witness.contains(target[None].astype(complex), rng)[0])
-
-    def sample(self, n: int, seed: int = 0) -> np.ndarray:
-        """n complex points of the component (n, unknowns), on random hyperplanes.
-
-        Raises ValueError for a negative n, and for multiple pieces that could not be deflated.
-        """
-        n = _count(n)
-        self._require_regular("sample")
-        rng = np.random.default_rng([self._seed, seed])
-        found: list[np.ndarray] = []
-        for _ in range(10 if n else 0):
-            sets = math.ceil((n - len(found)) / self.degree)
-            targets = np.array([random_slices(self.dimension, self.points.shape[1], rng) for _ in range(sets)])
-            found += list(self.moved(targets))
-            if len(found) >= n or not self.dimension:
-                break
-        picked = [found[k % len(found)] for k in range(n)]
-        return np.array(picked, dtype=complex).reshape(n, self.points.shape[1])
-
-    def moved(self, slices: np.ndarray) -> np.ndarray:
-        """The points of the component (found, n) on each of some affine slices (s, dimension, n + 1), constants last.
-
-        Raises ValueError for multiple pieces that could not be deflated.
-        """
-        self._require_regular("moved")
-        n = self.points.shape[1]
-        ends = self._witness.moved(np.asarray(slices, complex))[..., :n].reshape(-1, n)
-        return ends[np.isfinite(ends).all(axis=1)]
-
-    def _require_regular(self, what: str) -> None:
-        if self.dimension and not self._regular:
-            raise ValueError(
-                f"{what} needs a component whose points can be followed; the equations have multiplicity "
-                f"{self.multiplicity} along this one and could not be deflated"
-            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +47,8 @@ class ZeroSet:
 
     dimension: the largest that occurs, -1 for the empty set; degree: of the components of that dimension together
     components: largest dimension first
-    paths: tracked in all; reason: how the dimension was decided
+    paths: tracked in all; undecided: of these, ends that could not be decided: points of the zero set may be missing
+    reason: how the dimension was decided
     """
 
     system: PolynomialSystem
@@ -123,6 +56,7 @@ class ZeroSet:
     paths: int
     reason: str
     seed: int
+    undecided: int = 0
 
     @property
     def dimension(self) -> int:
@@ -167,7 +101,7 @@ class ZeroSet:
         zero set may be missed. Raises ValueError for a negative n, where the zero set is empty, and where too few real
         points were found.
         """
-        n = _count(n)
+        n = count_of(n)
         if self.is_empty:
             raise ValueError(f"the zero set is empty and cannot be sampled: {self.reason}")
         if real:
@@ -197,10 +131,11 @@ def zero_set(
 
     Every dimension from n - 1 down to the least possible one is looked at, n - min(m, n) for m equations in n
     unknowns. Numerical: a component is reported when its witness points satisfy all equations to rounding, and none is
-    missed as long as no path is lost. progress(done, total, text) counts the dimensions.
+    missed as long as no path is lost (`undecided` counts them). progress(done, total, text) counts the dimensions.
 
     Raises TooManyPathsError (a ValueError) before anything is tracked where max_paths (60,000 by default) is too few,
-    ValueError for a seed or max_paths that is no such whole number, TypeError for what is no system.
+    by Bezout's numbers or, where these are too many, by mixed volumes; ValueError for a seed or max_paths that is no
+    such whole number, TypeError for what is no system.
     Source: A. Sommese, C. Wampler, The Numerical Solution of Systems of Polynomials (2005), chapters 13 to 15.
     """
     check_system(system, "zero_set")
@@ -211,30 +146,52 @@ def zero_set(
     rng = np.random.default_rng(seed)
     dimensions = range(n - 1, n - min(m, n) - 1, -1)
     squares = {k: randomize(system, n - k, rng) for k in dimensions}
-    needed = sum(math.prod(square.degrees) for square in squares.values())
     allowed = MAX_PATHS if max_paths is None else max_paths
-    if needed > allowed:
-        raise TooManyPathsError(
-            f"zero_set needs {needed} paths for this system, more than max_paths={allowed}: give max_paths={needed} to "
-            "track them"
-        )
+    _require_few_paths(squares, allowed)
     found: list[Component] = []
-    tracked, closest = 0, math.inf
+    tracked, undecided, closest = 0, 0, math.inf
     for done, (k, square) in enumerate(squares.items()):
         if progress is not None:
             progress(done, len(squares), f"dimension {k}")
         slices = random_slices(k, n, rng)
         try:
-            solutions = solve(with_slices(square, slices), seed=seed, on_interrupt="raise")
+            solutions = solve(with_slices(square, slices), seed=seed, max_paths=allowed, on_interrupt="raise")
         except UnderdeterminedError:  # dependent equations: no part of the zero set has so low a dimension
             continue
         tracked += solutions.paths.tracked
+        undecided += solutions.paths.failed
         residuals = relative_residual(system, solutions.solutions)
         closest = min(closest, residuals.min(initial=math.inf))
         found += _components(system, square, slices, solutions, residuals, found, rng, seed)
     if progress is not None:
         progress(len(squares), len(squares), "done")
-    return ZeroSet(system, tuple(found), tracked, _reason(system, found, tracked, closest), seed)
+    reason = _reason(system, found, tracked, undecided, closest)
+    return ZeroSet(system, tuple(found), tracked, reason, seed, undecided)
+
+
+def _require_few_paths(squares: Mapping[int, PolynomialSystem], allowed: int) -> None:
+    """Raises TooManyPathsError where the square systems, by dimension, need more paths together than that."""
+    needed = sum(math.prod(square.degrees) for square in squares.values())
+    if needed > allowed:
+        needed = sum(_paths(square, k) for k, square in squares.items())
+    if needed > allowed:
+        raise TooManyPathsError(
+            f"zero_set needs {needed} paths for this system, more than max_paths={allowed}: give max_paths={needed} to "
+            "track them"
+        )
+
+
+def _paths(square: PolynomialSystem, dimension: int) -> int:
+    """How many paths `solve` tracks for the square system on so many slices: it takes mixed volumes where they are
+    smaller than Bezout's number, for all but networks, and found with little work."""
+    bezout = math.prod(square.degrees)
+    if square.network is not None or ENGINE != "numba":
+        return bezout
+    slices = random_slices(dimension, square.n_unknowns, np.random.default_rng(0))
+    try:
+        return polyhedra(reduce(with_slices(square, slices)), max_work=_WORK, most=bezout / _DEARER).count
+    except (PolyhedralError, UnderdeterminedError, InconsistentError):
+        return bezout
 
 
 def _components(
@@ -311,11 +268,12 @@ def _multiplicity(system: PolynomialSystem, slices: np.ndarray, points: np.ndarr
     return next((size for size in sizes if size), count)
 
 
-def _reason(system: PolynomialSystem, found: list[Component], tracked: int, closest: float) -> str:
+def _reason(system: PolynomialSystem, found: list[Component], tracked: int, undecided: int, closest: float) -> str:
+    lost = f"; {undecided} of {tracked} paths stayed undecided, so that points may be missing" if undecided else ""
     if found:
         sizes = [f"{sum(c.degree for c in found if c.dimension == k)} in dimension {k}" for k in _dimensions(found)]
-        return f"witness points on generic slices: {', '.join(sizes)}; none on more slices"
-    near = "" if math.isinf(closest) else f", the nearest end has relative residual {closest:.1e}"
+        return f"witness points on generic slices: {', '.join(sizes)}; none on more slices{lost}"
+    near = ("" if math.isinf(closest) else f", the nearest end has relative residual {closest:.1e}") + lost
     return (
         f"{system.n_equations} equations in {system.n_unknowns} unknowns without a common zero: no point of generic "
         f"slices of any dimension solves all of them ({tracked} paths tracked{near})"
@@ -324,13 +282,3 @@ def _reason(system: PolynomialSystem, found: list[Component], tracked: int, clos
 
 def _dimensions(components: Sequence[Component]) -> list[int]:
     return sorted({c.dimension for c in components}, reverse=True)
-
-
-def _count(n: Any) -> int:
-    try:
-        count = operator.index(n)
-    except TypeError:
-        count = -1
-    if count < 0:
-        raise ValueError(f"sample needs a number of points that is 0 or more, got {n!r}")
-    return count

@@ -192,6 +192,23 @@ def test_generic_fibres_are_orbits_where_decompositions_are_unique(widths, activ
     assert (found.points, found.classes) == (points, classes)
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_generic_fibres_do_not_depend_on_the_seed(seed):
+    """Weights fixed at random near 0 once sent others to 10^6; 8 loops once met one of two points only."""
+    shallow, deep = neurovariety((2, 2, 2), 2), neurovariety((2, 2, 2, 2), 2)
+    assert (shallow.generic_fibre(seed).points, shallow.generic_fibre(seed).classes) == (2, 1)
+    if seed in (2, 5):
+        assert (deep.generic_fibre(seed).points, deep.generic_fibre(seed).classes) == (4, 1)
+
+
+def test_half_a_fibre_is_refused(monkeypatch):
+    from theory import function_counts
+
+    monkeypatch.setattr(function_counts, "_sizes_of_fibres", lambda functions: [3, 3])
+    with pytest.raises(IncompleteError, match=r"fibres of 3 points .* a multiple of the 2 permutations"):
+        neurovariety((2, 2, 2), 2).generic_fibre()
+
+
 @pytest.mark.parametrize(("widths", "power", "dimension"), [((2, 2, 1), 2, 3), ((3, 4, 1), 3, 6), ((2, 3, 2), 2, 6)])
 def test_fibres_larger_than_the_symmetries_are_not_counted(widths, power, dimension):
     found = neurovariety(widths, power).generic_fibre()
@@ -205,6 +222,17 @@ def test_fibres_larger_than_the_symmetries_are_not_counted(widths, power, dimens
 def test_too_many_points_are_refused_with_the_bound():
     with pytest.raises(TooManyPointsError, match=r"more than 5 points, at most 4\^6 by Bezout's count.*max_points"):
         neurovariety((3, 2, 1), 3).degree(max_points=5)
+
+
+def test_larger_networks_are_counted_up_to_fewer_points_by_default(monkeypatch):
+    from theory import function_counts
+
+    monkeypatch.setattr(function_counts, "MAX_WORK", 20_000)
+    with pytest.raises(TooManyPointsError, match=r"more than \d+ points, at most 4\^6 by Bezout's count.*max_points"):
+        neurovariety((3, 2, 1), 3).degree()
+    assert (
+        neurovariety((3, 2, 1), 3).degree(max_points=100) == 15
+    )  # sums of two cubes: the secants of the Veronese surface
 
 
 def test_too_large_networks_are_refused_at_once():

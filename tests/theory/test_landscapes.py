@@ -9,6 +9,8 @@ import pytest
 import theory as th
 from theory.continuation.solve import TooManyPathsError
 from theory.landscapes import critical_pieces, loss
+from theory.polynomials import Polynomial
+from theory.systems import PolynomialSystem
 
 IDENTITY = th.monomial(1)
 
@@ -71,6 +73,35 @@ def test_a_ridge_term_leaves_four_isolated_points_for_each_singular_value(n, m):
     assert len(real) == 1 + 2 * np.sum(singular > ridge * entries)
     assert [p.index for p in real].count(0) == 2  # +- the best
     assert all(p.excess is None for p in real)
+
+
+PUBLISHED = {  # hidden layers, width, inputs, outputs, points: Bezout's number, BKK bound, complex critical points
+    (2, 1, 1, 1, 2): (125, 17, 16),
+    (2, 1, 2, 2, 2): (3125, 129, 80),
+    (1, 2, 1, 2, 2): (729, 81, 33),
+    (1, 1, 2, 3, 2): (243, 73, 25),
+}
+
+
+@pytest.mark.parametrize(("shape", "counts"), PUBLISHED.items())
+def test_regularised_deep_linear_networks_have_the_published_counts(shape, counts):
+    """A decay of its own for each weight, in general position, as in D. Mehta, T. Chen, T. Tang, J. Hauenstein,
+    arXiv:1810.07716. Source: A. Bharadwaj, S. Hosten, arXiv:2301.12651, who extend their tables; the runs behind these,
+    github.com/ayusbhar2/homotopy_continuatioNN, analysis/cloud_output (columns CBB, BKK, N_C). The lists there of two
+    hidden layers lack the origin, which is critical, too.
+    """
+    hidden, width, n, m, n_data = shape
+    rng = np.random.default_rng(0)
+    X, Y = (rng.integers(-99, 100, (n_data, size)).tolist() for size in (n, m))
+    gradient = linear(n, *[width] * hidden, m).critical_system(X, Y)
+    count = gradient.n_unknowns
+    decays = [Polynomial.variable(k, count) * int(rng.integers(1, 99)) for k in range(count)]
+    equations = [p + decay for p, decay in zip(gradient.polynomials, decays, strict=True)]
+    system = PolynomialSystem.from_polynomials(equations, gradient.names)
+    found, bounds = th.solve(system), th.bounds(system)
+    assert (bounds.bezout, bounds.stable_mixed_volume) == counts[:2]
+    assert found.paths.failed == 0
+    assert len(found) - int(hidden > 1) == counts[2]
 
 
 def test_quadratic_units_keep_their_dead_weights_apart():
