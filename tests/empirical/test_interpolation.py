@@ -55,8 +55,14 @@ def test_every_section_has_its_rows(smoke):
 
 def test_walls_between_near_nets_make_it_fail(smoke):
     worse = [row | {"barrier": row["barrier"] + 0.5} for row in smoke.table]
-    twin = next(iter(smoke.series["curves"].values()))[0][0]
-    assert interpolation._claim(worse, twin, SMOKE, 200, 0).verdict == "fails"
+    assert interpolation._claim(worse, [0.5] * 4, SMOKE, 200, 0).verdict == "fails"
+
+
+@pytest.mark.parametrize(("heights", "passed"), [((0.4, 0.5, 0.6, 0.5), True), ((0.0, 0.0, 0.001, 0.0), False)])
+def test_the_control_needs_walls_between_a_net_and_itself_in_another_order(smoke, heights, passed):
+    claim = interpolation._claim(smoke.table, heights, SMOKE, 200, 0)
+    assert claim.control.passed is passed
+    assert claim.verdict == ("holds" if passed else "inconclusive")
 
 
 def test_hidden_units_in_another_order_are_the_same_function_far_away():
