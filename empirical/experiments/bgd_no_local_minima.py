@@ -6,8 +6,11 @@ negligible.
 
 The test: stuck runs are counted. At error rate 0.01 on either side, the exact bounds (Clopper and Pearson) of their
 share say that the claim fails if the lower one lies above `often`, and holds if none was seen and the upper one lies
-below one half. The source adds that the test error is worse than that of SGD: the gap, paired by start, has a mean
-whose Student interval (0.01 on either side) must lie above 0; that decides the printed verdict, beside the first test.
+below one half. The control puts this test to runs from a trap: starts from which a net sees no image, as its first
+layer is 0, on data of which other starts of the same net come to zero error.
+
+The source adds that the test error is worse than that of SGD: the gap, paired by start, has a mean whose Student
+interval (0.01 on either side) must lie above 0; that decides the printed verdict, beside the first test.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,13 +38,13 @@ REPORTED = {
     "text": "batch descent reaches zero error and negligible cross entropy; test error about 40 % against about 32 % "
     "of SGD on CIFAR-10; rate and number of steps are not given"
 }
-BATCH, SGD = "batch descent", "SGD"
+BATCH, SGD, TRAP = "batch descent", "SGD", "trap"
 
 
 @dataclass(frozen=True)
 class Config:
-    """starts: initialisations; batch, rate, epochs: of SGD; descent_rate, steps: of batch descent, which are ours: the
-    largest stable of the rates 0.05, 0.1, 0.2, 0.5
+    """starts: initialisations; traps: starts of the control; batch, rate, epochs: of SGD;
+    descent_rate, steps: of batch descent, which are ours: the largest stable of the rates 0.05, 0.1, 0.2, 0.5
 
     piece: images held at a time in batch descent, None: all; negligible: cross entropy up to which it counts as such
     often: the share of stuck runs that would contradict the statement
@@ -51,6 +54,7 @@ class Config:
     data: str = "cifar10"
     subset: tuple[int, int] | None = None
     starts: int = 7
+    traps: int = 3
     batch: int = 100
     rate: float = 0.01
     epochs: int = 60
@@ -62,8 +66,11 @@ class Config:
     looks: int = 20
 
     def __post_init__(self) -> None:
-        if self.starts < 2 or self.looks < 1:
-            raise ValueError(f"{ID} needs at least 2 starts and 1 look, got {self.starts} and {self.looks}")
+        if self.starts < 2 or not 1 <= self.traps <= self.starts or self.looks < 1:
+            raise ValueError(
+                f"{ID} needs at least 2 starts, 1 trap, at most one a start, and 1 look, "
+                f"got {self.starts}, {self.traps} and {self.looks}"
+            )
 
 
 PRESETS = {
@@ -88,19 +95,21 @@ def compute(
     progress: Callable[[int, int, str], None] | None = None,
     checkpoints: Path | None = None,
 ) -> Result:
-    """Descend from each start in both ways, and once on contradictory labels."""
+    """Descend from each start in both ways, and from a few traps."""
     data = check_data(data)
     every = {BATCH: max(1, config.steps // config.looks), SGD: max(1, config.epochs // config.looks)}
     descent = TrainConfig(config.steps, None, config.descent_rate, every=every[BATCH], piece=config.piece)
     stochastic = TrainConfig(config.epochs, config.batch, config.rate, every=every[SGD])
     seeds = [int(np.random.default_rng([seed, k]).integers(2**31)) for k in range(config.starts)]
-    plans = {BATCH: (descent, data, seeds), SGD: (stochastic, data, seeds),
-             "contradictory": (descent, contradictory(data), seeds[:1])}  # fmt: skip
+    plans = {BATCH: (descent, seeds), SGD: (stochastic, seeds), TRAP: (descent, seeds[: config.traps])}
     found: dict[str, list[History]] = {}
-    for kind, (schedule, used, own) in plans.items():
-        jobs = [(_net(data, s), replace(schedule, seed=s)) for s in own]
+    for kind, (schedule, own) in plans.items():
+        nets = [_net(data, s) for s in own]
+        jobs = [
+            (trap(net) if kind == TRAP else net, replace(schedule, seed=s)) for net, s in zip(nets, own, strict=True)
+        ]
         folder = None if checkpoints is None else checkpoints / kind.replace(" ", "-")
-        found[kind] = [h for _, h in train_each(jobs, used, device=device, checkpoints=folder)]
+        found[kind] = [h for _, h in train_each(jobs, data, device=device, checkpoints=folder)]
         if progress is not None:
             progress(len(found), len(plans), f"{kind}: {len(jobs)} nets trained")
     table = [
@@ -112,12 +121,19 @@ def compute(
     return Result(_claim(found, config, seed), table, {"classes": data.n_classes})
 
 
-def contradictory(data: Data) -> Data:
-    """Half of the images, each of them twice, the second time with the next label: half of all must stay wrong."""
-    half = len(data.train_inputs) // 2
-    inputs, labels = data.train_inputs[:half], data.train_labels[:half]
-    both = torch.cat([labels, (labels + 1) % data.n_classes])
-    return replace(data, train_inputs=torch.cat([inputs, inputs]), train_labels=both, identity="")
+def trap(net: PlainCNN) -> PlainCNN:
+    """The net with the weights of its first layer and the biases of all hidden ones 0: it will never see an image.
+
+    What enters each activation is exactly 0, batch normalisation included, and there ReLU has derivative 0: the
+    gradient vanishes for all weights but the output's bias, which can only learn how frequent the classes are.
+    """
+    first, *_, bias = net.parameters()
+    with torch.no_grad():
+        first.zero_()
+        for parameter in net.parameters():
+            if parameter.ndim == 1 and parameter is not bias:
+                parameter.zero_()
+    return net
 
 
 def is_stuck(history: History, config: Config) -> bool:
@@ -141,23 +157,24 @@ def _seldom(stuck: int, runs: int, often: float) -> bool | None:
     return True if stuck == 0 and bounds.high < 0.5 else None
 
 
+def _case(runs: Sequence[History], config: Config) -> Case:
+    """The test of the file's head on these runs of batch descent."""
+    stuck = sum(is_stuck(history, config) for history in runs)
+    agrees = _seldom(stuck, len(runs), config.often)
+    return Case(f"runs of batch descent that are stuck, of {len(runs)}", 0, stuck, agrees)
+
+
 def _claim(found: dict[str, list[History]], config: Config, seed: int) -> Claim:
-    stuck = sum(is_stuck(history, config) for history in found[BATCH])
     ends = {kind: [history.last for history in found[kind]] for kind in found}
     gap = comparisons.mean([b.test_error - s.test_error for b, s in zip(ends[BATCH], ends[SGD], strict=True)])
-    case = Case(
-        f"runs of batch descent that are stuck, of {config.starts}",
-        0,
-        stuck,
-        _seldom(stuck, config.starts, config.often),
-    )
+    case = _case(found[BATCH], config)
     printed = Case("test error, batch descent minus SGD", "above 0", gap.text(".3f"), gap.above(0))
-    other = found["contradictory"][0]
+    trapped = _case(found[TRAP], config)
     control = Control(
-        "each image twice with different labels, so that no zero exists: the run must count as stuck",
-        "stuck at training error 0.5 or above",
-        f"training error {other.last.train_error:.3f}, cross entropy {other.last.train_loss:.3g}",
-        passed=is_stuck(other, config) and other.last.train_error >= 0.5,
+        "starts in a trap, the first layer 0, on the same data, where other starts reach zero: the test must fail",
+        f"all {config.traps} stuck",
+        f"{trapped.observed} stuck, training error {min(end.train_error for end in ends[TRAP]):.3f} at least",
+        passed=trapped.agrees is False,
     )
     errors = {kind: np.mean([end.test_error for end in ends[kind]]) for kind in (BATCH, SGD)}
     losses = [end.train_loss for end in ends[BATCH]]
@@ -187,13 +204,13 @@ def draw(result: Result) -> dict[str, Any]:
     figure, places = plotting.panels(4, width=2.9)
     names = {"train_error": "training error", "train_loss": "training cross entropy", "test_error": "test error"}
     for axes, (column, title) in zip(places, names.items(), strict=False):
-        kinds = (BATCH, SGD) if column == "test_error" else (BATCH, SGD, "contradictory")
+        kinds = (BATCH, SGD) if column == "test_error" else (BATCH, SGD, TRAP)
         series = {}
         for kind in kinds:
             rows = [row for row in result.table if row["kind"] == kind]
             passes = sorted({row["epoch"] for row in rows})
             values = [[row[column] for row in rows if row["epoch"] == at] for at in passes]
-            name = "contradictory labels" if kind == "contradictory" else kind
+            name = "from a trap (control)" if kind == TRAP else kind
             series[name] = (passes, [np.mean(v) for v in values], [np.std(v) for v in values])
         plotting.lines(series, x="passes over the training data", y=title, axes=axes,
                        log="y" if column == "train_loss" else "")  # fmt: skip

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
@@ -30,15 +29,29 @@ def test_batch_descent_reaches_zero_error_from_every_start(smoke):
     assert all(row["train_error"] == 0 and row["train_loss"] < SMOKE.negligible for row in ends)
 
 
-def test_contradictory_labels_are_stuck_at_one_half_and_at_a_loss_of_log_2_or_above(smoke, digits):
+def test_starts_in_a_trap_stay_stuck_at_what_the_shares_of_the_classes_allow(smoke, digits):
     assert smoke.claim.control.passed
-    (end,) = [row for row in smoke.table if row["kind"] == "contradictory" and row["epoch"] == SMOKE.steps]
-    assert end["train_error"] >= 0.5
-    assert end["train_loss"] >= np.log(2) - 1e-6  # the least possible, probabilities one half for either label
-    data = experiment.contradictory(digits)
-    assert len(data.train_inputs) == len(digits.train_inputs)
-    assert torch.equal(data.train_inputs[:100], data.train_inputs[100:])
-    assert not (data.train_labels[:100] == data.train_labels[100:]).any()
+    ends = [row for row in smoke.table if row["kind"] == experiment.TRAP and row["epoch"] == SMOKE.steps]
+    assert len(ends) == SMOKE.traps
+    most = torch.bincount(digits.train_labels).max().item() / len(digits.train_labels)
+    assert all(end["train_error"] >= 1 - most - 1e-12 for end in ends)  # one class for all images is all it can say
+
+
+def test_the_gradient_in_a_trap_is_exactly_zero_but_for_the_bias_of_the_output(digits):
+    net = experiment.trap(experiment._net(digits, 0)).train()
+    torch.nn.functional.cross_entropy(net(digits.train_inputs), digits.train_labels).backward()
+    *others, bias = net.parameters()
+    assert all(not parameter.grad.any() for parameter in others)
+    assert bias.grad.any()
+
+
+def test_runs_from_a_trap_that_reach_zero_leave_the_claim_without_control():
+    def ends(error, count):
+        return [History((Epoch(1, 0.01 + error, error, 1.0, 0.4 + 0.01 * k),), 1) for k in range(count)]
+
+    for error, verdict in ((0.9, "holds"), (0.0, "inconclusive")):
+        found = {experiment.BATCH: ends(0.0, 7), experiment.SGD: ends(0.0, 7), experiment.TRAP: ends(error, 3)}
+        assert experiment._claim(found, SMOKE, 0).verdict == verdict
 
 
 def test_too_few_steps_count_as_stuck_and_the_claim_fails(digits):
@@ -70,16 +83,16 @@ def test_the_printed_verdict_follows_the_gap_in_test_error():
     def ends(tests):
         return [History((Epoch(1, 0.01, 0.0, 1.0, test),), 1) for test in tests]
 
-    other = History((Epoch(1, 0.8, 0.5, 1.0, 0.9),), 1)
+    trapped = [History((Epoch(1, 2.3, 0.9, 2.3, 0.9),), 1)] * 3
     worse, better = [0.40, 0.41, 0.39, 0.40, 0.42, 0.40, 0.41], [0.32, 0.31, 0.33, 0.32, 0.32, 0.31, 0.32]
     for batch, sgd, printed in ((worse, better, None), (better, worse, "fails"), (better, better, "inconclusive")):
-        found = {experiment.BATCH: ends(batch), experiment.SGD: ends(sgd), "contradictory": [other]}
+        found = {experiment.BATCH: ends(batch), experiment.SGD: ends(sgd), experiment.TRAP: trapped}
         claim = experiment._claim(found, SMOKE, 0)
         assert claim.verdict == "holds"
         assert claim.printed_verdict == printed
 
 
-@pytest.mark.parametrize("change", [{"starts": 1}, {"looks": 0}])
+@pytest.mark.parametrize("change", [{"starts": 1}, {"looks": 0}, {"traps": 0}, {"traps": 8}])
 def test_a_config_without_pairs_or_looks_is_refused(change):
     with pytest.raises(ValueError, match="bgd-no-local-minima needs"):
         replace(SMOKE, **change)
