@@ -7,6 +7,7 @@ import pytest
 
 from empirical.data import load_data
 from empirical.experiments import branches
+from theory.claims.claim import Case
 
 SMOKE = branches.PRESETS["smoke"]
 
@@ -43,7 +44,23 @@ def test_without_noise_a_branch_stays_on_the_trunk_and_an_independent_net_is_far
 
 def test_early_branches_that_end_nearer_make_it_fail(smoke):
     mirrored = [row | {"excess": -row["excess"]} for row in smoke.table]
-    assert branches._claim(mirrored, SMOKE, 0).verdict == "fails"
+    assert branches._claim(mirrored, convex(agrees=False), SMOKE, 0).verdict == "fails"
+
+
+def convex(agrees):
+    return Case("on a convex loss", "above 0", "", agrees)
+
+
+@pytest.mark.parametrize(("agrees", "verdict"), [(False, "holds"), (None, "inconclusive"), (True, "inconclusive")])
+def test_the_claim_counts_only_where_the_test_fails_on_a_convex_loss(smoke, agrees, verdict):
+    assert branches._claim(smoke.table, convex(agrees), SMOKE, 0).verdict == verdict
+
+
+def test_on_a_convex_loss_early_branches_come_back_farther_and_without_decay_they_do_not():
+    data = load_data("digits", subset=SMOKE.subset)
+    assert branches.convex_contrast(SMOKE, data, 0, "cpu").agrees is False
+    still = replace(SMOKE, rate=1e-9)
+    assert branches.convex_contrast(still, data, 0, "cpu", pull=0.0).agrees is None
 
 
 def test_every_branch_is_compared_up_to_the_last_step_of_the_trunk(smoke):
