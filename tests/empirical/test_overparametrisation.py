@@ -7,7 +7,7 @@ import pytest
 
 from empirical.data import load_data
 from empirical.experiments import overparametrisation
-from empirical.experiments.overparametrisation import Net, interpolating_regression
+from empirical.experiments.overparametrisation import Net, interpolating_classifier
 
 
 def nets(train, test):
@@ -30,9 +30,21 @@ def test_training_must_be_easier_and_the_test_error_no_worse(train, test, verdic
 
 
 def test_least_squares_is_worst_where_features_and_data_are_equally_many():
-    errors = {k: np.median([interpolating_regression(k, seed) for seed in range(15)]) for k in (10, 40, 400)}
-    assert errors[40] > 2 * errors[10]
-    assert errors[40] > 2 * errors[400]  # and comes down again beyond
+    errors = {k: np.median([interpolating_classifier(k, seed) for seed in range(15)]) for k in (10, 40, 400)}
+    assert errors[40] > errors[10] + 0.05
+    assert errors[40] > errors[400] + 0.05  # and comes down again beyond
+
+
+def test_the_control_comes_out_where_more_features_harm_and_not_where_they_do_not(monkeypatch):
+    config = replace(overparametrisation.PRESETS["smoke"], factors=(0.25, 1.0), margin=0.05)
+    args = nets((0.3, 0.1), (0.5, 0.4)), 300, config, 0
+    assert overparametrisation._claim(*args).control.passed
+    harmless = {40: 400, 10: 40}  # far beyond as many features as data the error falls again
+    monkeypatch.setattr(
+        overparametrisation, "interpolating_classifier", lambda k, seed: interpolating_classifier(harmless[k], seed)
+    )
+    assert not overparametrisation._claim(*args).control.passed
+    assert overparametrisation._claim(*args).verdict == "inconclusive"
 
 
 def test_widths_are_scaled_together_and_wide_nets_fit_better():
