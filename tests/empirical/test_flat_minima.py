@@ -167,10 +167,10 @@ def test_nets_trained_again_after_large_noise_are_behind_a_wall(digits):
     assert set(perturbation_size.draw(result)) == {"barriers"}
 
 
-def surfaces(natural, random):
-    """Three surfaces of 100 points of each kind, with about so many of them flat."""
+def surfaces(**flat):
+    """Three surfaces of 100 points for each kind of labels, with about so many of them flat."""
     found = []
-    for labels, share in (("natural", natural), ("random", random)):
+    for labels, share in flat.items():
         for triple in range(3):
             accuracy = np.where(np.arange(100) < share + triple, 1.0, 0.5).reshape(10, 10)
             found.append(three_point.Surface("digits", labels, triple, "estimated", accuracy, (1.0, 1.0, 1.0)))
@@ -179,9 +179,27 @@ def surfaces(natural, random):
 
 @pytest.mark.parametrize(("shares", "verdict"), [((60, 30), "holds"), ((30, 60), "fails"), ((31, 30), "inconclusive")])
 def test_the_flat_share_of_the_simplex_decides(shares, verdict):
+    config, near = three_point.PRESETS["smoke"], surfaces(random=95)
+    claim = three_point._claim(surfaces(natural=shares[0], random=shares[1]), near, config, 0)
+    assert claim.verdict == verdict
+
+
+@pytest.mark.parametrize(("near", "passed"), [(95, True), (30, False), (10, False)])
+def test_nets_close_together_must_come_out_flatter_than_nets_from_other_starts(near, passed):
     config = three_point.PRESETS["smoke"]
-    assert three_point._claim(surfaces(*shares), 1.0, config, 0).verdict == verdict
-    assert three_point._claim(surfaces(*shares), 0.2, config, 0).verdict != "holds"  # the control did not come out
+    claim = three_point._claim(surfaces(natural=60, random=30), surfaces(random=near), config, 0)
+    assert claim.control.passed is passed
+    assert claim.verdict == ("holds" if passed else "inconclusive")
+
+
+def test_the_noise_of_the_control_decides_how_flat_near_nets_of_random_labels_are(digits):
+    (net,) = minima(digits, "random", QUICK, 1, seed=0)
+    config = replace(three_point.PRESETS["smoke"], steps=7)
+    shares = []
+    for noise in (0.05, 3.0):
+        some = three_point._close_together(net, replace(config, near=noise), [0])
+        shares.append(three_point._surface(some, "digits", 0, "estimated", config, "cpu").flat(config.flat))
+    assert shares[0] > 0.9 > 0.5 > shares[1]
 
 
 def test_a_surface_knows_its_flat_share_and_what_lies_beyond_the_margin():
@@ -198,7 +216,6 @@ def test_simplices_of_images_are_followed_with_both_kinds_of_statistics():
     of_one = [("estimated", 0), ("averaged", 0), ("estimated", 1)]
     assert kinds == [(labels, *kind) for labels in ("natural", "random") for kind in of_one]
     assert all(np.isfinite(one.accuracy).sum() == 6 for one in result.series["surfaces"])  # half of 3 x 3, and edges
-    assert result.claim.control.passed
     assert set(three_point.draw(result)) == {"surfaces", "shares"}
 
 
