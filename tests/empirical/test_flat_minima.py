@@ -282,8 +282,27 @@ def margins_of(first, last, least=0.5, residual=0.4):
 )  # fmt: skip
 def test_margins_must_grow_and_keep_what_the_residual_leaves(seen, verdict):
     config = replace(margin.PRESETS["smoke"], nets=3)
-    wrong = [margin.Look(0, -1, 0.1, np.array([-1.0, 1.0]), np.array([-1.0, 1.0]))]
-    assert margin._claim(*margins_of(**seen), wrong, config, 0).verdict == verdict
+    found = margins_of(**seen)
+    assert margin._claim(*found, *margin_controls(found), config, 0).verdict == verdict
+
+
+def margin_controls(found, wrong=-1.0, grown=1.0):
+    """The three nets judged by wrong labels, and with outputs twice and distances so many times as large."""
+    ends = [look for look in found[0]["digits"] if look.epoch == 10]
+    mistaken = [replace(look, outputs=wrong * look.outputs) for look in ends]
+    doubled = [
+        replace(look, outputs=2 * look.outputs, distance=(grown + 0.01 * look.net * (grown - 1)) * look.distance)
+        for look in ends
+    ]
+    return mistaken, doubled
+
+
+@pytest.mark.parametrize(("seen", "passed"), [({}, True), ({"wrong": 0.1}, False), ({"grown": 2.0}, False)])
+def test_larger_outputs_must_not_count_as_growth_and_wrong_labels_must_not_have_margins(seen, passed):
+    found = margins_of(first=1.0, last=2.0, least=1.3)
+    claim = margin._claim(*found, *margin_controls(found, **seen), replace(margin.PRESETS["smoke"], nets=3), 0)
+    assert claim.control.passed is passed
+    assert claim.verdict == ("holds" if passed else "inconclusive")
 
 
 def test_margins_of_trained_nets_are_those_of_zero_error(digits):
