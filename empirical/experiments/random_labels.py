@@ -8,14 +8,19 @@ half of chance; in between longer training might decide); the ratio natural / ra
 the median margins (distance to the decision boundary in the input space) and that of the flatness radii have Welch's
 intervals above 1; the training error at the largest number of random labels has Student's interval above half of
 chance. Error rate 0.01 on either side, shared by the intervals.
+
+The controls put these tests to cases where they must fail: the fit to a small net on the largest number of random
+labels, the two ratios to natural labels against the easiest there are, one and the same for all images.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from empirical import comparisons, measure
 from empirical.data import Data
@@ -48,6 +53,7 @@ REPORTED = {
 }
 SCALINGS: tuple[Scaling, Scaling] = ("raw", "filter")
 NATURAL, RANDOM, DECAYED = KINDS = ("natural labels", "random labels", "random labels, decay")
+CONSTANT = "one label for all"
 
 SMALL = Training(natural=0, random=500, batch=100, rate=0.1, hidden=(10,))
 
@@ -95,7 +101,7 @@ PRESETS = {
         growing=(100, 300, 1000, 3000, 10_000),
         small=Training(natural=0, random=120, batch=50, rate=0.1, hidden=(10,)),
         directions=5,
-        nets=3,
+        nets=4,
     ),
     "paper": Config(),
 }
@@ -125,6 +131,9 @@ def compute(
             rows += [{"data": one.name, "kind": kind} | _row(net, config, seed, device) for net in nets]
             curves[one.name, kind] = [net.history.epochs for net in nets]
             spread[one.name, kind] = measure.margins(nets[0].model, *_training_set(nets[0])).distance
+        if one is sets[0]:
+            easy = _constant(config, first(one, config.fitted), seed, device, checkpoints)
+            rows += [{"data": one.name, "kind": CONSTANT} | _row(net, config, seed, device) for net in easy]
         if progress is not None:
             progress(done, len(sets) + 1, f"{one.name}: nets trained and measured")
     grown = _growth(config, sets[0], seed, device, checkpoints)
@@ -153,6 +162,15 @@ def _fits(config: Config, data: Data, seed: int, device: str, checkpoints: Path 
         folder = None if checkpoints is None else checkpoints / kind
         found[kind] = minima(data, labels, how, config.nets, seed=seed, device=device, checkpoints=folder)
     return found
+
+
+def _constant(config: Config, data: Data, seed: int, device: str, checkpoints: Path | None) -> list[Minimum]:
+    """Nets trained on the first class for all images: the control."""
+    identity = hashlib.sha256(f"{data.fingerprint()} one label".encode()).hexdigest()
+    easy = replace(data, train_labels=torch.zeros_like(data.train_labels), identity=identity)
+    training = config.dense if is_dense(data) else config.convolutional
+    folder = None if checkpoints is None else checkpoints / CONSTANT
+    return minima(easy, "natural", training, config.nets, seed=seed, device=device, checkpoints=folder)
 
 
 def _growth(config: Config, data: Data, seed: int, device: str, checkpoints: Path | None) -> dict[int, list[float]]:
@@ -202,12 +220,8 @@ def _claim(
     cases = []
     for name in names:
         for kind in (RANDOM, DECAYED):
-            errors = _values(rows, name, kind, "train_error")
-            fitted = True if max(errors) == 0 else False if min(errors) > chance / 2 else None
-            cases.append(Case(f"{name}, {kind}: training error of {len(errors)} nets", 0.0, max(errors), fitted))
-        for column, text in (("median_margin", "median margin"), ("radius", "flatness radius")):
-            natural, random = (_values(rows, name, kind, column) for kind in (NATURAL, RANDOM))
-            cases.append(_ratio(f"{name}: {text}, natural / random", natural, random, rate))
+            cases.append(_fitted(f"{name}, {kind}", _values(rows, name, kind, "train_error"), chance))
+        cases += _ratios(rows, name, RANDOM, rate)
     most = max(config.growing)
     error = comparisons.mean(grown[most], rate)
     cases.append(
@@ -218,12 +232,14 @@ def _claim(
             error.above(chance / 2),
         )
     )
-    none_left = sum(value == 0 for value in grown[most])
+    small = _fitted("small net", grown[most], chance)
+    easy = _ratios(rows, names[0], CONSTANT, rate)
     control = Control(
-        f"{most} random labels and a net of width {config.small.hidden[0]}: there they must not be fitted",
-        "0 nets at zero training error",
-        f"{none_left} of {len(grown[most])}",
-        passed=none_left == 0,
+        f"{most} random labels and a net of width {config.small.hidden[0]}: the test of the fit must fail; "
+        f"{names[0]}, one label for all images in the place of random ones: both ratios must be below 1",
+        f"training error above {chance / 2:.2f}; below 1; below 1",
+        f"{min(grown[most]):.3f} at least; {'; '.join(str(case.observed) for case in easy)}",
+        passed=small.agrees is False and all(case.agrees is False for case in easy),
     )
     means = "; ".join(f"{n}: {np.mean(errors):.3f}" for n, errors in grown.items())
     scaled = {name: [np.mean(_values(rows, name, kind, "radius_filters")) for kind in (NATURAL, RANDOM)]
@@ -241,6 +257,21 @@ def _claim(
         note=f"Training errors of the small net by number of random labels: {means} (chance {chance:g}). Radii scaled "
         f"by filters, natural / random: {filters}.",
     )
+
+
+def _fitted(name: str, errors: Sequence[float], chance: float) -> Case:
+    """Whether all nets came to zero training error; False if all stay above half of chance."""
+    agrees = True if max(errors) == 0 else False if min(errors) > chance / 2 else None
+    return Case(f"{name}: training error of {len(errors)} nets", 0.0, max(errors), agrees)
+
+
+def _ratios(rows: Sequence[dict[str, Any]], name: str, others: str, rate: float) -> list[Case]:
+    """Whether natural labels have the larger margins and the larger radii."""
+    cases = []
+    for column, text in (("median_margin", "median margin"), ("radius", "flatness radius")):
+        natural, other = (_values(rows, name, kind, column) for kind in (NATURAL, others))
+        cases.append(_ratio(f"{name}: {text}, natural / random", natural, other, rate))
+    return cases
 
 
 def _values(rows: Sequence[dict[str, Any]], name: str, kind: str, column: str) -> list[float]:

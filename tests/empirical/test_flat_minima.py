@@ -219,14 +219,15 @@ def test_simplices_of_images_are_followed_with_both_kinds_of_statistics():
     assert set(three_point.draw(result)) == {"surfaces", "shares"}
 
 
-def rows_of_nets(error=0.0, margin=2.0, radius=2.0):
-    """Three nets of each kind; margins and radii of natural labels are so many times those of random ones."""
+def rows_of_nets(error=0.0, margin=2.0, radius=2.0, easy=9.0):
+    """Three nets of each kind; margins and radii of natural labels, and of one label for all, are so many times those
+    of random ones."""
     rows = []
     for kind, times in ((random_labels.NATURAL, (margin, radius)), (random_labels.RANDOM, (1.0, 1.0)),
-                        (random_labels.DECAYED, (1.0, 1.0))):  # fmt: skip
+                        (random_labels.DECAYED, (1.0, 1.0)), (random_labels.CONSTANT, (easy, easy))):  # fmt: skip
         for net in range(3):
             near = 1 + 0.01 * net
-            rows.append({"data": "digits", "kind": kind, "train_error": error * (kind != random_labels.NATURAL),
+            rows.append({"data": "digits", "kind": kind, "train_error": error * (kind in random_labels.KINDS[1:]),
                          "median_margin": times[0] * near, "radius": times[1] * near,
                          "radius_filters": near})  # fmt: skip
     return rows
@@ -247,7 +248,15 @@ def test_each_part_of_the_claim_on_random_labels_can_fail(seen, grown, verdict):
     config = replace(random_labels.PRESETS["smoke"], growing=(500,))
     errors = {500: [grown, grown + 0.01, grown - 0.01]}
     assert random_labels._claim(rows_of_nets(**seen), errors, 0.9, config, 0).verdict == verdict
-    assert random_labels._claim(rows_of_nets(), {500: [0.0, 0.0, 0.0]}, 0.9, config, 0).control.passed is False
+
+
+@pytest.mark.parametrize(
+    ("grown", "easy", "passed"), [(0.8, 9.0, True), (0.0, 9.0, False), (0.8, 2.0, False), (0.8, 1.0, False)]
+)
+def test_the_tests_on_random_labels_must_fail_for_small_nets_and_against_easy_labels(grown, easy, passed):
+    config = replace(random_labels.PRESETS["smoke"], growing=(500,))
+    claim = random_labels._claim(rows_of_nets(easy=easy), {500: [grown] * 3}, 0.9, config, 0)
+    assert claim.control.passed is passed
 
 
 def test_random_labels_are_fitted_with_and_without_decay(digits):
@@ -259,7 +268,9 @@ def test_random_labels_are_fitted_with_and_without_decay(digits):
     assert all(row["train_error"] == 0 and row["least_margin"] > 0 for row in fitted)
     norms = {kind: [row["weight_norm"] for row in fitted if row["kind"] == kind] for kind in random_labels.KINDS[1:]}
     assert max(norms[random_labels.DECAYED]) < min(norms[random_labels.RANDOM])
-    assert result.claim.control.passed
+    least = {kind: min(row["radius"] for row in result.table if row["kind"] == kind) for kind in
+             (random_labels.NATURAL, random_labels.CONSTANT)}  # fmt: skip
+    assert least[random_labels.CONSTANT] > least[random_labels.NATURAL]
     assert set(random_labels.draw(result)) == {"random-labels"}
 
 
