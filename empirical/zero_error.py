@@ -9,6 +9,7 @@ of the weights into each of its channels.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from torch import nn
 from empirical.data import Data
 from empirical.measure import AFFINE
 from empirical.models import Activation, PlainCNN
+from empirical.steps import as_text, from_text, kept
 from empirical.train import TrainConfig, train
 from theory.activations import relu_approximation
 from theory.claims.claim import Case
@@ -135,24 +137,28 @@ def examine(model: nn.Module, inputs: torch.Tensor, targets: torch.Tensor) -> Ze
     )
 
 
-def on_images(data: Data | None, images: Sequence[int], nets: int, seed: int) -> tuple[list[Large], ZeroError | None]:
+def on_images(
+    data: Data | None, images: Sequence[int], nets: int, seed: int, checkpoints: Path | None = None
+) -> tuple[list[Large], ZeroError | None]:
     """The CNN's ends for every number of images, either activation and so many starts; and one for images of which two
-    are equal. Nothing where the data are no images.
+    are equal. Nothing where the data are no images. checkpoints: a folder that keeps each end.
     """
     if data is None or data.train_inputs.ndim != 4:
         return [], None
     polynomial = relu_approximation(2, (-5, 5), method="legendre")
+
+    def one(name: str, activation: Activation, chosen: Sequence[int], start: int) -> ZeroError:
+        file = None if checkpoints is None else checkpoints / f"cnn-{name}-{len(chosen)}-{start}.npz"
+        found = kept(file, lambda: {"end": as_text(vars(reached(activation, data, chosen, [seed, start])))})
+        return ZeroError(**from_text(found["end"]))
+
     found = [
-        (
-            f"plain CNN on {data.name}, {kind}, N={n}",
-            start,
-            reached(activation, data, range(n), [seed, start]),
-        )
+        (f"plain CNN on {data.name}, {kind}, N={n}", start, one(kind.replace(" ", "-"), activation, range(n), start))
         for n in images
         for kind, activation in (("relu", "relu"), ("degree 2", polynomial))
         for start in range(nets)
     ]
-    return found, reached("relu", data, [0, *range(images[0] - 1)], [seed, 0])
+    return found, one("twins", "relu", [0, *range(images[0] - 1)], 0)
 
 
 def row(name: str, start: int, end: ZeroError) -> dict[str, Any]:

@@ -269,7 +269,8 @@ def _contrast(early: Sequence[float], late: Sequence[float], config: Config) -> 
 
 def _claim(table: list[dict[str, Any]], convex: Case, config: Config, seed: int) -> Claim:
     first, last = (str(config.branches[k]) for k in (0, -1))
-    case = _contrast(*(_ends(table, name, "excess", config.steps) for name in (first, last)), config)
+    early, late = (_ends(table, name, "excess", config.steps) for name in (first, last))
+    case = _contrast(early, late, config)
     (twin,) = _ends(table, TWIN, "distance_all", config.steps)
     moved = _ends(table, first, "distance_all", config.steps)[0]
     control = Control(

@@ -152,8 +152,8 @@ def _claim(nets: Sequence[Net], n_data: int, config: Config, seed: int) -> Claim
     cases = [Case(f"training error, width x {widest:g} minus x {narrower[0]:g}", "below 0", gain.text("+.1%"),
                   None if below is None else not below)]  # fmt: skip
     for factor in narrower:
-        errors = [_values(nets, one, "test_error") for one in (widest, factor)]
-        cases.append(_no_harm(f"test error, width x {widest:g} minus x {factor:g}", *errors, config))
+        wide, narrow = (_values(nets, one, "test_error") for one in (widest, factor))
+        cases.append(_no_harm(f"test error, width x {widest:g} minus x {factor:g}", wide, narrow, config))
     many, few = ([interpolating_classifier(k, 100 * seed + i) for i in range(20)] for k in (40, 10))
     harmed = _no_harm("least squares", many, few, config)
     control = Control(

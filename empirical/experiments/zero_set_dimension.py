@@ -17,6 +17,8 @@ reached or the smallest singular value of J lies below 1e-6 of the largest.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ from empirical import measure, zero_error
 from empirical.data import Data
 from empirical.models import Activation, SmallNet
 from empirical.records import Result
+from empirical.steps import Arrays, as_text, from_text, kept
 from empirical.train import TrainConfig, one_thread, train
 from empirical.zero_error import Large, ZeroError
 from theory.activations import PolynomialActivation
@@ -105,6 +108,7 @@ def compute(
     seed: int,
     device: str,
     progress: Callable[[int, int, str], None] | None = None,
+    checkpoints: Path | None = None,
 ) -> Result:
     """Train every net from every start and compare the nullities with the prediction; the small nets bring their own
     data, the CNN takes images; without images it is left out."""
@@ -114,16 +118,14 @@ def compute(
     weights: dict[str, dict[str, torch.Tensor]] = {}
     with one_thread():  # matrices of 20 rows: more threads only wait for each other
         for done, (instance, activation) in enumerate(problems, start=1):
-            trained = [_end(instance, activation, config, [seed, start]) for start in range(config.starts)]
-            ends += [end for end, _ in trained]
-            weights[_file(trained[0][0])] = {
-                f"start-{end.start}.{name}": value
-                for end, model in trained
-                for name, value in model.state_dict().items()
-            }
+            file = None if checkpoints is None else checkpoints / f"step-{done:03d}.npz"
+            found = kept(file, partial(_ends, instance, activation, config, seed))
+            own = [End(**values) for values in from_text(found.pop("ends"))]
+            ends += own
+            weights[_file(own[0])] = {name: torch.from_numpy(values) for name, values in found.items()}
             if progress is not None:
                 progress(done, len(problems), instance.name)
-        large, twins = zero_error.on_images(data, config.images, config.nets, seed)
+        large, twins = zero_error.on_images(data, config.images, config.nets, seed, checkpoints)
     table = [{**vars(end), "forced": 0, "conditioning": float("nan")} for end in ends]
     table += [zero_error.row(*found) for found in large]
     return Result(_claim(ends, seed, large, twins), table, weights=weights)
@@ -159,6 +161,15 @@ def _columns(rows: list[dict[str, Any]], name: str, shift: float) -> tuple[list[
 def _file(end: End) -> str:
     """The name under which the nets of one kind are kept, all starts in one file: cubic-2-8-1-N4-relu."""
     return f"{end.name} {end.activation}".replace(",", "").replace("=", "").replace(" ", "-")
+
+
+def _ends(instance: Instance, activation: Activation, config: Config, seed: int) -> Arrays:
+    """The ends from all starts, as text, and the weights there by start and name."""
+    found = [_end(instance, activation, config, [seed, start]) for start in range(config.starts)]
+    weights = {
+        f"start-{end.start}.{name}": value.numpy() for end, model in found for name, value in model.state_dict().items()
+    }
+    return {"ends": as_text([vars(end) for end, _ in found])} | weights
 
 
 def _end(instance: Instance, activation: Activation, config: Config, seed: list[int]) -> tuple[End, nn.Module]:

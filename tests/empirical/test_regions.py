@@ -77,6 +77,17 @@ def test_more_basins_than_pieces_contradict_and_fewer_leave_it_open(counts, agre
     assert regions._agrees([basins(4, INSTANCES[1], ends=10)], 4) is None  # few starts came to a zero
 
 
+@pytest.mark.parametrize(("count", "passed"), [(4, True), (2, False), (1, False)])
+def test_walks_that_join_too_much_leave_the_claim_on_basins_without_control(count, passed):
+    assert regions._control([basins(count, INSTANCES[1])]).passed is passed
+
+
+@pytest.mark.parametrize("change", [{"instances": 1}, {"seeds": 0}])
+def test_a_config_without_the_control_or_a_seed_is_refused(change):
+    with pytest.raises(ValueError, match="regions needs"):
+        replace(regions.PRESETS["smoke"], **change)
+
+
 def test_regions_runs_and_its_printed_verdict_is_that_of_z():
     result = regions.compute(replace(regions.PRESETS["smoke"], instances=2, steps=150), None, seed=1)
     assert result.claim.control.passed
