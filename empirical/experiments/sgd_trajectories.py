@@ -6,12 +6,14 @@ P with Gaussian noise on each layer. All of it is done several times, from diffe
 The test: the spread of a stage is the mean distance (1 - cosine of all weights) between pairs of its ends. Over the
 repeats, the logarithm of its ratio, last stage to first, has a mean whose Student interval (error rate 0.01 on either
 side) lies below log(shrink) if later stages move less, above it if they do not. And no two ends may coincide.
+
+The control puts the same measurement and test to trajectories that only diffuse: noise of one relative size in the
+place of training. They do not settle, and the test must fail.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from empirical.data import Data, square_images
 from empirical.histories import check_finished
 from empirical.models import PlainCNN
 from empirical.records import Result
-from empirical.train import History, TrainConfig, train_each
+from empirical.train import Epoch, History, TrainConfig, train_each
 from theory.claims.claim import Case, Claim, Control
 
 ID = "sgd-trajectories"
@@ -106,6 +108,7 @@ def compute(
     for repeat in range(config.repeats):
         own = int(np.random.default_rng([seed, repeat]).integers(2**31))
         starts.append(PlainCNN(n_classes=data.n_classes, input_shape=(channels, size, size), seed=own))
+    diffused = _diffusion(config, starts, seed)
     found: list[Trajectory] = []
     for stage in range(1, config.stages + 1):
         folder = None if checkpoints is None else checkpoints / f"stage-{stage:02d}"
@@ -120,7 +123,7 @@ def compute(
             progress(stage, config.stages, f"stage {stage} of {config.stages}")
     parts = measure.layers(starts[0])
     table = [row for repeat in range(config.repeats) for row in _rows(found, repeat, parts, config)]
-    return Result(_claim(found, table, config, seed), table, _maps(found, parts, config))
+    return Result(_claim(table, diffused, config, seed), table, _maps(found, parts, config))
 
 
 def _jobs(
@@ -139,6 +142,25 @@ def _jobs(
             labels.append((repeat, number))
             jobs.append((measure.perturbed(point, noise, own), schedule))
     return labels, jobs
+
+
+def _diffusion(config: Config, starts: Sequence[nn.Module], seed: int, sizes: Sequence[float] = (0.1,)) -> list[float]:
+    """Logarithm of the ratio of spreads, last stage to first, of each repeat, where noise takes the place of training.
+
+    sizes: of the noise, in S of each layer, stage by stage, the last one for all that follow
+    """
+    points, found = list(starts), []
+    for stage in range(1, config.stages + 1):
+        labels, jobs = _jobs(config, points, stage, seed)
+        size = sizes[min(stage, len(sizes)) - 1]
+        ends = [measure.perturbed(start, size, schedule.seed + 1) for start, schedule in jobs]
+        points = [end for (_, number), end in zip(labels, ends, strict=True) if number == 1]
+        nothing = History((Epoch(0, *[math.nan] * 4),), 0)
+        for (repeat, number), (start, _), end in zip(labels, jobs, ends, strict=True):
+            weights = np.stack([measure.weight_vector(start), measure.weight_vector(end)])
+            found.append(Trajectory(repeat, stage, number, nothing, weights))
+    rows = [row for r in range(config.repeats) for row in _rows(found, r, {"all": slice(None)}, config)]
+    return _logarithms(rows, config, "all", "spread")
 
 
 def _rows(found: Sequence[Trajectory], repeat: int, parts: dict[str, slice], config: Config) -> list[dict[str, Any]]:
@@ -171,29 +193,33 @@ def _rows(found: Sequence[Trajectory], repeat: int, parts: dict[str, slice], con
     return rows
 
 
-def _shrinkage(table: Sequence[dict[str, Any]], config: Config, layer: str, column: str) -> comparisons.Interval:
-    """Logarithm of the ratio, last stage to first, its mean over the repeats; 1e-15 stands for 0."""
+def _logarithms(table: Sequence[dict[str, Any]], config: Config, layer: str, column: str) -> list[float]:
+    """Of the ratio, last stage to first, one a repeat; 1e-15 stands for 0."""
     at = {(row["repeat"], row["stage"]): max(row[column], 1e-15) for row in table if row["layer"] == layer}
-    return comparisons.mean([math.log(at[r, config.stages] / at[r, 1]) for r in range(config.repeats)])
+    return [math.log(at[r, config.stages] / at[r, 1]) for r in range(config.repeats)]
 
 
-def _claim(found: Sequence[Trajectory], table: Sequence[dict[str, Any]], config: Config, seed: int) -> Claim:
-    ratio = _shrinkage(table, config, "all", "spread")
+def _shrinkage(table: Sequence[dict[str, Any]], config: Config, layer: str, column: str) -> comparisons.Interval:
+    return comparisons.mean(_logarithms(table, config, layer, column))
+
+
+def _shrinks(ratio: comparisons.Interval, config: Config) -> Case:
+    """The test of the file's head on the logarithm of the ratio."""
     above = ratio.above(math.log(config.shrink))
+    name = f"spread of the ends, stage {config.stages} / stage 1, {config.repeats} repeats"
+    return Case(name, f"below {config.shrink:g}", _factor(ratio), None if above is None else not above)
+
+
+def _claim(table: Sequence[dict[str, Any]], diffused: Sequence[float], config: Config, seed: int) -> Claim:
     least = min(row["least"] for row in table if row["layer"] == "all")
     rounding = 1e-9  # two equal vectors of single precision come out at 1e-15 or less, one differing bit in each weight
     cases = [
-        Case(
-            f"spread of the ends, stage {config.stages} / stage 1, {config.repeats} repeats",
-            f"below {config.shrink:g}",
-            _factor(ratio),
-            None if above is None else not above,
-        ),
+        _shrinks(_shrinkage(table, config, "all", "spread"), config),
         Case("least distance of two ends of a stage", f"above {rounding:g}", f"{least:.2g}", least > rounding),
     ]
     return Claim.from_cases(
         cases,
-        _control(found, config, seed),
+        _control(diffused, config),
         id=ID,
         side="empirical",
         statement=STATEMENT,
@@ -226,23 +252,13 @@ def _factor(interval: comparisons.Interval) -> str:
     return comparisons.Interval(*(math.exp(x) for x in (interval.value, interval.low, interval.high))).text(".2g")
 
 
-def _control(found: Sequence[Trajectory], config: Config, seed: int) -> Control:
-    """The same test on ends dealt to the stages at random, each repeat's ratio averaged over many deals."""
-    rng, ratios = np.random.default_rng([seed, 77]), []
-    for repeat in range(config.repeats):
-        ends = np.stack([t.weights[-1] for t in found if t.repeat == repeat])
-        distances = measure.distances(ends, {"all": slice(None)})["all"]
-        deals = [rng.permutation(len(ends)).reshape(config.stages, -1) for _ in range(200)]
-        spreads = [
-            [np.mean([distances[pair] for pair in combinations(dealt[k], 2)]) for k in (0, -1)] for dealt in deals
-        ]
-        ratios.append(float(np.mean([math.log(last / first) for first, last in spreads])))
-    ratio = comparisons.mean(ratios)
+def _control(diffused: Sequence[float], config: Config) -> Control:
+    found = _shrinks(comparisons.mean(diffused), config)
     return Control(
-        "the ends dealt to the stages at random, 200 times: the spread must not shrink",
+        "noise of 0.1 S in the place of training, in all stages, so that nothing settles: the test must fail",
         f"interval above {config.shrink:g}",
-        _factor(ratio),
-        passed=ratio.above(math.log(config.shrink)) is True,
+        str(found.observed),
+        passed=found.agrees is False,
     )
 
 

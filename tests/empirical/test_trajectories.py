@@ -13,7 +13,7 @@ import pytest
 import empirical as em
 import empirical.records
 import empirical.train
-from empirical import measure
+from empirical import comparisons, measure
 from empirical.data import load_data
 from empirical.experiments import sgd_trajectories
 from empirical.models import PlainCNN
@@ -65,11 +65,23 @@ def test_the_first_stage_starts_in_one_point_and_the_others_where_the_first_traj
 def test_stages_in_the_other_order_fail(smoke):
     config = sgd_trajectories.PRESETS["smoke"]
     backwards = [row | {"stage": config.stages + 1 - row["stage"]} for row in smoke.table]
-    rng = np.random.default_rng(0)
-    ends = [sgd_trajectories.Trajectory(r, s, k, None, rng.normal(size=(2, 5)))
-            for r in range(3) for s in range(1, 5) for k in range(2)]  # fmt: skip
-    assert sgd_trajectories._claim(ends, backwards, config, 0).verdict == "fails"
-    assert sgd_trajectories._claim(ends, smoke.table, config, 0).verdict != "fails"
+    assert sgd_trajectories._claim(backwards, [0.0, 0.1, 0.0], config, 0).verdict == "fails"
+
+
+@pytest.mark.parametrize(
+    ("logarithms", "passed"), [((0.1, 0.0, -0.1), True), ((-2.0, -2.1, -1.9), False), ((-0.9, 0.5, 0.0), False)]
+)
+def test_spreads_that_shrink_in_the_control_leave_the_claim_without_control(smoke, logarithms, passed):
+    claim = sgd_trajectories._claim(smoke.table, logarithms, sgd_trajectories.PRESETS["smoke"], 0)
+    assert claim.control.passed is passed
+    assert claim.verdict == ("holds" if passed else "inconclusive")
+
+
+def test_the_test_fails_for_noise_of_one_size_and_not_for_noise_that_gets_smaller():
+    starts = [PlainCNN(input_shape=(1, 8, 8), seed=k) for k in range(2)]
+    for sizes, agrees in (((0.1,), False), ((0.2, 0.1, 0.05), True)):  # the spread goes with the square of the size
+        found = sgd_trajectories._diffusion(SMALL, starts, 0, sizes)
+        assert sgd_trajectories._shrinks(comparisons.mean(found), SMALL).agrees is agrees
 
 
 def test_the_same_seed_gives_no_spread():
