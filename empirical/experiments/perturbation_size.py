@@ -5,7 +5,8 @@ training error is followed on the straight line between the net before and the n
 normalisation estimated at every point). A barrier is how far it rises above the chord.
 
 The test: the mean barrier over independent nets has Student's interval, error rate 0.01 on either side shared by the
-two sizes compared. At the smallest noise it must lie below the height of a wall, at the largest above it.
+two sizes compared. At the smallest noise it must lie below the height of a wall, at the largest above it. The control
+puts the first of these to nets from independent starts, which are in no common basin: there it must fail.
 """
 
 from collections.abc import Callable, Sequence
@@ -166,22 +167,27 @@ def _barriers(found: Sequence[Return], scale: float | None) -> list[float]:
     return [one.barrier for one in found if one.scale == scale]
 
 
+def _no_wall(name: str, barriers: Sequence[float], config: Config, images: int) -> Case:
+    """Whether the mean of independent barriers lies below the height of a wall."""
+    mean = comparisons.mean_share(barriers, images, 0.005)
+    over = mean.above(config.wall)
+    return Case(name, f"below {config.wall:.0%}", mean.text(".1%"), None if over is None else not over)
+
+
 def _claim(found: list[Return], config: Config, images: int, seed: int) -> Claim:
     small, large = config.scales[0], config.scales[-1]
-    low, high = (comparisons.mean_share(_barriers(found, scale), images, 0.005) for scale in (small, large))
-    below = low.above(config.wall)
+    high = comparisons.mean_share(_barriers(found, large), images, 0.005)
     cases = [
-        Case(f"noise {small:g} S: barrier in training error", f"below {config.wall:.0%}", low.text(".1%"),
-             None if below is None else not below),
+        _no_wall(f"noise {small:g} S: barrier in training error", _barriers(found, small), config, images),
         Case(f"noise {large:g} S: barrier in training error", f"above {config.wall:.0%}", high.text(".1%"),
              high.above(config.wall)),
     ]  # fmt: skip
-    apart = _barriers(found, None)
+    apart = _no_wall("independent starts", _barriers(found, None), config, images)
     control = Control(
-        "nets from independent starts, which are not in one basin, must have a wall between them",
-        f"barrier above {config.wall:.0%} for all {len(apart)} pairs",
-        f"{min(apart):.1%} to {max(apart):.1%}",
-        passed=min(apart) > config.wall,
+        "nets from independent starts in the place of those with the smallest noise: the first case must fail",
+        f"barrier above {config.wall:.0%}",
+        str(apart.observed),
+        passed=apart.agrees is False,
     )
     worst = max(one.train_error for one in found)
     return Claim.from_cases(
