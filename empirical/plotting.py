@@ -14,15 +14,19 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LogNorm, Normalize
+from matplotlib.colors import LogNorm, Normalize, to_rgba
+from matplotlib.container import Container
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import ScaledTranslation
 
 from empirical.records import write
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (7, 2)))
+_MOVABLE = "movable-legend"
 _STYLE: Any = {  # Any: matplotlib types the keys as a union of 300 literals
     "font.size": 9.0,
     "axes.titlesize": 9.0,
@@ -381,6 +385,9 @@ def save(figure: Figure, folder: str | Path, name: str) -> tuple[Path, Path]:
     """Write folder/name.png (200 dots per inch) and folder/name.svg; the same numbers give the same files."""
     png, svg = BytesIO(), BytesIO()
     with matplotlib.rc_context(_STYLE):
+        _place_legends(figure)
+        figure.draw_without_rendering()
+        figure.set_layout_engine(None)  # laid out once for both files, not twice for each: half of the time
         figure.savefig(png, format="png", dpi=200, metadata={"Software": None})
         figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
     folder = Path(folder)
@@ -411,4 +418,46 @@ def _finish(
     if limits is not None:
         axes.set_ylim(limits)
     if legend:
-        axes.legend()
+        axes.legend().set_gid(_MOVABLE)
+
+
+def _place_legends(figure: Figure) -> None:
+    """Take the legends out of the panels, where they would cover what is drawn: below the panel each belongs to, or one
+    below the figure if the panels' legends agree which colour means what."""
+    found = [
+        (axes, own) for axes in figure.axes if (own := axes.get_legend()) is not None and own.get_gid() == _MOVABLE
+    ]
+    for _, own in found:
+        own.remove()
+    owners = [axes for axes, _ in found]
+    entries = [dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True)) for axes in owners]
+    meanings = {(label, _colour(handle)) for some in entries for label, handle in some.items()}
+    agree = len(meanings) == len({label for label, _ in meanings}) == len({colour for _, colour in meanings})
+    together = {label: handle for some in entries[::-1] for label, handle in some.items()}
+    names = list(dict.fromkeys(label for some in entries for label in some))
+    width, height = figure.get_size_inches()
+    rows = 0
+    for axes, some in zip(owners, entries, strict=True):
+        if not agree:
+            columns, own_rows = _table([*some], axes.get_position().width * width)
+            below = axes.transAxes + ScaledTranslation(0, -0.5, figure.dpi_scale_trans)  # below the name of the axis
+            axes.legend(some.values(), some.keys(), loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=columns,
+                        bbox_transform=below, borderaxespad=0.0)  # fmt: skip
+            rows = max(rows, own_rows * len({round(one.get_position().y0, 3) for one in owners}))
+    if agree and entries:
+        columns, rows = _table(names, width)
+        figure.legend([together[name] for name in names], names, loc="outside lower center", ncols=columns)
+    figure.set_size_inches(width, height + 0.18 * rows)
+
+
+def _table(names: Sequence[str], width: float) -> tuple[int, int]:
+    """Columns and rows of a legend that fits into so many inches."""
+    columns = max(1, min(len(names), int(width / (0.5 + 0.065 * max(map(len, names))))))
+    return columns, -(-len(names) // columns)
+
+
+def _colour(handle: Any) -> tuple[float, ...]:
+    """Of a line, or of a patch, of a legend."""
+    if isinstance(handle, Container):
+        handle = handle[0]
+    return to_rgba(handle.get_color() if isinstance(handle, Line2D) else handle.get_facecolor())

@@ -220,8 +220,6 @@ def draw(result: Result) -> dict[str, Any]:
         name = "independent start" if scale is None else f"{scale:g} S"
         series[name] = (some[0].coefficients[:, 1], np.mean([line.error for line in some], axis=0))
     plotting.lines(series, x="way from the net before (0) to after (1)", y="training error, mean of nets", axes=left)
-    left.set_ylim(top=1.1)
-    left.legend(loc="upper center", ncols=3, fontsize=6.5)
     at = list(config.scales)
     heights = {
         name: (at, [np.mean(v) for v in values], [np.std(v, ddof=1) / len(v) ** 0.5 for v in values])
