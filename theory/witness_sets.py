@@ -137,10 +137,11 @@ class WitnessSet:
         """Second differences of a linear function at the points while one slice moves in parallel: (d,) complex.
 
         They sum to 0 over a set of points exactly where it is a union of whole components; scaled so that rounding is
-        about 1e-12.
+        about 1e-12. The slice moves as far as the points are out: seen from afar curved pieces look like lines.
         """
         shift = np.zeros_like(self.slices)
-        shift[0, -1] = np.exp(2j * np.pi * rng.random())
+        size = 1 + np.median(np.max(np.abs(self.points[:, : self.n]), axis=1))
+        shift[0, -1] = size * np.exp(2j * np.pi * rng.random())
         ends = self.moved(np.array([self.slices + shift, self.slices - shift]))
         direction = np.exp(2j * np.pi * rng.random(self.n))
         values = np.concatenate([self.points[None], ends])[..., : self.n] @ direction  # (3, d)
@@ -157,7 +158,7 @@ def irreducible_components(
     witness: WitnessSet,
     rng: np.random.Generator,
     loops: int = 40,
-    tolerance: float = 1e-8,
+    tolerance: float = 1e-11,
     on_set: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> list[tuple[WitnessSet, float | None]]:
     """The witness set of each irreducible component, with the residual of its trace test (None: points need none).

@@ -131,7 +131,9 @@ def zero_set(
 
     Every dimension from n - 1 down to the least possible one is looked at, n - min(m, n) for m equations in n
     unknowns. Numerical: a component is reported when its witness points satisfy all equations to rounding, and none is
-    missed as long as no path is lost (`undecided` counts them). progress(done, total, text) counts the dimensions.
+    missed as long as no path is lost (`undecided` counts them). Unknowns should be scaled to sizes of about 1: what is
+    smaller than 1e-5, or than that of its distance from 0, is not told from points and lines. progress(done, total,
+    text) counts the dimensions.
 
     Raises TooManyPathsError (a ValueError) before anything is tracked where max_paths (60,000 by default) is too few,
     by Bezout's numbers or, where these are too many, by mixed volumes; ValueError for a seed or max_paths that is no

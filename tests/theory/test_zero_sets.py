@@ -114,6 +114,23 @@ KNOWN = {  # name: system, [(dimension, degree, multiplicity), ...]
     "two multiple points": (PolynomialSystem([x**2 * (x - 1) ** 3], [x]), [(0, 1, 2), (0, 1, 3)]),
     "A B = I": (linear_network(), [(4, 8, 1)]),
     "circle and line": (PolynomialSystem([x**2 + y**2 - 1, x - y], [x, y]), [(0, 1, 1), (0, 1, 1)]),
+    "a circle of radius 1 seen from afar": (PolynomialSystem([(x - 10_000) ** 2 + y**2 - 1], [x, y]), [(1, 2, 1)]),
+    "a line with an embedded point": (PolynomialSystem([x**2, x * y], [x, y]), [(1, 1, 1)]),
+    "two lines with an embedded point": (PolynomialSystem([x * y**2, x**2 * y], [x, y]), [(1, 1, 1), (1, 1, 1)]),
+    "two points with all tangents": (
+        PolynomialSystem([x**2 * (x - 1) ** 2, x * (x - 1) * y, y**2], [x, y]),
+        [(0, 1, 3), (0, 1, 3)],
+    ),
+    "doubled circles and doubled lines": (
+        PolynomialSystem([(x**2 + y**2 - 1) ** 2, z * (z - 1) * (x - y)], [x, y, z]),
+        [(1, 1, 2), (1, 1, 2), (1, 2, 2), (1, 2, 2)],
+    ),
+    "a space, a plane and two lines": (  # x = 0; x = 1, y = 0; x = 2, z + w = 1 and y = 0 or z = w
+        PolynomialSystem(
+            [x * (x - 1) * (x - 2), x * y * (x - 2), x * (x - 1) * (z + w - 1), x * y * (w - z)], [x, y, z, w]
+        ),
+        [(3, 1, 1), (2, 1, 1), (1, 1, 1), (1, 1, 1)],
+    ),
     "overdetermined": (PolynomialSystem([x**2 - 1, y**2 - 1, x * y - 1], [x, y]), [(0, 1, 1), (0, 1, 1)]),
 }
 
