@@ -4,21 +4,20 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import combinations_with_replacement
 from numbers import Number, Rational
 from typing import Any, Literal
 
 import numpy as np
 
-from theory.local_signs import Signs, lowest_form, one_sign, signs_near_zero, sum_of_separate
+from theory.local_signs import Signs, one_sign, signs_near_zero, sum_of_separate
 from theory.polynomials import Polynomial, gaussian
+from theory.splitting import compose, diagonalize, hessian, signs_on_kernel
 from theory.systems import PolynomialSystem
 
 Kind = Literal["minimum", "maximum", "saddle", "constant", "undecided"]
 
 _MARGIN = 1e-8  # relative; below it the eigenvalues and gradients of rounded points say nothing
 _FEW_TERMS = 60
-_ORDERS = (4, 6, 8, 10, 12)  # of the jets tried after the splitting lemma
 
 
 class NotCriticalError(ValueError):
@@ -145,7 +144,7 @@ def _shift(polynomial: Polynomial, point: Sequence[Fraction]) -> Polynomial:
     """f(point + u) - f(point) as a polynomial in u."""
     n = polynomial.n_variables
     moved = [Polynomial.variable(k, n) + value for k, value in enumerate(point)]
-    shifted = _compose(polynomial, moved, n, polynomial.degree)
+    shifted = compose(polynomial, moved, n, polynomial.degree)
     return Polynomial({e: c for e, c in shifted.terms.items() if any(e)}, n)
 
 
@@ -182,7 +181,7 @@ def _classify_at_zero(f: Polynomial) -> CriticalPoint:
     """f without constant and linear terms, exact."""
     if not f.terms:
         return CriticalPoint("constant", False, "the function is constant")
-    squares, basis = _diagonalize(_hessian(f))
+    squares, basis = diagonalize(hessian(f))
     rank = sum(1 for s in squares if s)
     signature = f"Hessian: {sum(s > 0 for s in squares)} positive, {sum(s < 0 for s in squares)} negative"
     signature += f", {len(squares) - rank} zero eigenvalues"
@@ -192,7 +191,7 @@ def _classify_at_zero(f: Polynomial) -> CriticalPoint:
         return _named(quadratic, signature, has_negative)
     whole = signs_near_zero(f) if rank == 0 or f.n_variables <= 2 else None
     if whole is None or whole.positive is None or whole.negative is None:
-        rest = _signs_on_kernel(f, squares, basis)
+        rest = signs_on_kernel(f, squares, basis)
         whole = sum_of_separate([quadratic, rest]) if quadratic else rest
     if rank and (whole.positive is None or whole.negative is None):
         whole = signs_near_zero(f)
@@ -206,158 +205,6 @@ def _named(signs: Signs, signature: str, has_negative: bool) -> CriticalPoint:
     if signs.positive and signs.negative:
         return CriticalPoint("saddle", has_negative, reason)
     return CriticalPoint("minimum" if signs.positive else "maximum", signs.isolated, reason)
-
-
-def _hessian(f: Polynomial) -> list[list[Fraction]]:
-    """The symmetric matrix of the quadratic terms: f = u^T H u + terms of order 3 and more."""
-    n = f.n_variables
-    matrix = [[Fraction(0)] * n for _ in range(n)]
-    for exponents, coefficient in f.terms.items():
-        if sum(exponents) == 2:
-            i, j = [k for k in range(n) for _ in range(exponents[k])]
-            matrix[i][j] += coefficient.re / 2
-            matrix[j][i] += coefficient.re / 2
-    return matrix
-
-
-def _diagonalize(matrix: list[list[Fraction]]) -> tuple[list[Fraction], list[list[Fraction]]]:
-    """(d, B) with B H B^T = diag(d) exactly, rows of B a basis; by Sylvester d has the signs of the eigenvalues."""
-    n = len(matrix)
-    h = [row[:] for row in matrix]
-    basis = [[Fraction(int(i == j)) for j in range(n)] for i in range(n)]
-
-    def add(target: int, source: int, factor: Fraction) -> None:  # the same step on rows, columns and basis
-        for k in range(n):
-            h[target][k] += factor * h[source][k]
-            basis[target][k] += factor * basis[source][k]
-        for k in range(n):
-            h[k][target] += factor * h[k][source]
-
-    for i in range(n):
-        if not h[i][i]:
-            partner = next((j for j in range(i + 1, n) if h[i][j]), None)
-            if partner is None:
-                continue
-            # one of the two signs makes the pivot 2 h_ij + h_jj different from 0
-            add(i, partner, Fraction(1 if 2 * h[i][partner] + h[partner][partner] else -1))
-        for j in range(i + 1, n):
-            if h[j][i]:
-                add(j, i, -h[j][i] / h[i][i])
-    return [h[i][i] for i in range(n)], basis
-
-
-def _signs_on_kernel(f: Polynomial, squares: list[Fraction], basis: list[list[Fraction]]) -> Signs:
-    """Signs of what the splitting lemma leaves: f at the critical values of the non-degenerate coordinates."""
-    n = f.n_variables
-    order = [k for k in range(n) if squares[k]] + [k for k in range(n) if not squares[k]]
-    rows = [basis[k] for k in order]
-    rank = sum(1 for s in squares if s)
-    new = [Polynomial.variable(k, n) for k in range(n)]
-    old = [sum((new[k] * rows[k][i] for k in range(n)), Polynomial({}, n)) for i in range(n)]
-    g = _compose(f, old, n, f.degree)
-    gradient = [g.diff(k) for k in range(rank)]
-    pivots = [2 * squares[order[k]] for k in range(rank)]
-    kernel = n - rank
-    flat = [Polynomial.variable(k, kernel) for k in range(kernel)]
-    # a restriction of f to a generic line of the kernel has Milnor number <= (degree - 1)^(rank + 1)
-    enough = (f.degree - 1) ** (rank + 1) + 1
-    signs = Signs(None, None, None, "")
-    for order_now in _ORDERS:
-        inner = _eliminate(gradient, pivots, flat, order_now)
-        exact = all(not _compose(p, inner + flat, kernel, p.degree * order_now).terms for p in gradient)
-        rest = _compose(g, inner + flat, kernel, g.degree * order_now if exact else order_now)
-        if not rest.terms and (exact or order_now >= enough):
-            return Signs(False, False, False, "constant along the kernel of the Hessian")
-        if exact or (rest.terms and _is_determined(rest, order_now)):
-            return signs_near_zero(rest)
-        signs = _signs_of_jet(rest) if rest.terms else signs
-        if signs.positive and signs.negative:
-            return signs
-    reason = f"terms up to order {_ORDERS[-1]} along the kernel of the Hessian do not decide it"
-    return Signs(signs.positive, signs.negative, None, reason)
-
-
-def _eliminate(
-    gradient: list[Polynomial], pivots: list[Fraction], flat: list[Polynomial], order: int
-) -> list[Polynomial]:
-    """Power series v(s) with gradient(v(s), s) = 0, up to the order: each sweep gains one order at least."""
-    inner = [Polynomial({}, len(flat)) for _ in gradient]
-    for _ in range(order):
-        values = inner + flat
-        slopes = [_compose(p, values, len(flat), order) for p in gradient]
-        if not any(slope.terms for slope in slopes):
-            break
-        inner = [v - slope * (1 / pivot) for v, slope, pivot in zip(inner, slopes, pivots, strict=True)]
-    return inner
-
-
-def _is_determined(jet: Polynomial, order: int) -> bool:
-    """Mather's test: every series with this jet becomes the jet in other coordinates, so the jet decides the kind.
-
-    It suffices that the monomials of degree order + 1 lie in m^2 J + m^(order + 2), J the ideal of the derivatives.
-    """
-    n = jet.n_variables
-    if n == 1:
-        return True
-    derivatives = [jet.diff(k) for k in range(n)]
-    rows = []
-    for degree in range(2, order + 2):
-        for choice in combinations_with_replacement(range(n), degree):
-            shift = [choice.count(k) for k in range(n)]
-            for derivative in derivatives:
-                moved = {tuple(map(int.__add__, e, shift)): c.re for e, c in derivative.terms.items()}
-                row = {e: c for e, c in moved.items() if sum(e) <= order + 1}
-                if row:
-                    rows.append(row)
-    reached = _leading_monomials(rows)
-    top = sum(1 for _ in combinations_with_replacement(range(n), order + 1))
-    return sum(1 for e in reached if sum(e) == order + 1) == top
-
-
-def _leading_monomials(rows: list[dict[tuple[int, ...], Fraction]]) -> set[tuple[int, ...]]:
-    """Pivots of the row echelon form, monomials of low degree eliminated first."""
-    pivots: dict[tuple[int, ...], dict[tuple[int, ...], Fraction]] = {}
-    for row in rows:
-        while row:
-            lead = min(row, key=lambda e: (sum(e), e))
-            if lead not in pivots:
-                pivots[lead] = row
-                break
-            factor = row[lead] / pivots[lead][lead]
-            merged = dict(row)
-            for e, c in pivots[lead].items():
-                merged[e] = merged.get(e, Fraction(0)) - factor * c
-            row = {e: c for e, c in merged.items() if c}
-    return set(pivots)
-
-
-def _signs_of_jet(jet: Polynomial) -> Signs:
-    """What the lowest form proves for every series that starts with this jet."""
-    signs = signs_near_zero(lowest_form(jet))
-    if (signs.positive and signs.negative) or signs.isolated:
-        return signs
-    return Signs(signs.positive or None, signs.negative or None, None, signs.reason)
-
-
-def _compose(outer: Polynomial, inner: Sequence[Polynomial], n: int, order: int) -> Polynomial:
-    """outer(inner_1, ..., inner_k) in n variables, terms above the order dropped."""
-    powers: list[list[Polynomial]] = [[Polynomial.constant(1, n), _truncate(p, order)] for p in inner]
-    total = Polynomial({}, n)
-    for exponents, coefficient in outer.terms.items():
-        term = Polynomial.constant(1, n) * coefficient
-        for k, exponent in enumerate(exponents):
-            while len(powers[k]) <= exponent:
-                powers[k].append(_truncate(powers[k][-1] * powers[k][1], order))
-            if exponent:
-                term = _truncate(term * powers[k][exponent], order)
-        total = total + term
-    return total
-
-
-def _truncate(polynomial: Polynomial, order: int) -> Polynomial:
-    if polynomial.degree <= order:
-        return polynomial
-    return Polynomial({e: c for e, c in polynomial.terms.items() if sum(e) <= order}, polynomial.n_variables)
 
 
 # ---- rounded points
@@ -375,8 +222,8 @@ def _classify_by_eigenvalues(f: Polynomial, point: np.ndarray) -> CriticalPoint:
     if norm > _MARGIN * scale:
         raise _not_critical(norm)
     n = f.n_variables
-    hessian = np.array([[f.diff(i).diff(j).evaluate(list(point), _real) for j in range(n)] for i in range(n)])
-    eigenvalues = np.linalg.eigvalsh(hessian)
+    matrix = np.array([[f.diff(i).diff(j).evaluate(list(point), _real) for j in range(n)] for i in range(n)])
+    eigenvalues = np.linalg.eigvalsh(matrix)
     cut = _MARGIN * max(1.0, float(abs(eigenvalues).max()))
     positive, negative = int((eigenvalues > cut).sum()), int((eigenvalues < -cut).sum())
     signature = f"Hessian at the rounded point: {positive} positive, {negative} negative eigenvalues"
