@@ -366,8 +366,26 @@ def matrix(
     return _figure(axes)
 
 
-def mark(axes: Axes, value: float, text: str, *, vertical: bool = False, below: bool = False) -> None:
-    """A thin dotted line at a reference value (a prediction, a threshold) with its text beside it, or below it."""
+def legend_above(figure: Figure, columns: int = 4) -> None:
+    """One legend above all panels, in place of theirs: it cannot hide a curve."""
+    found: dict[str, Any] = {}
+    for axes in figure.axes:
+        handles, labels = axes.get_legend_handles_labels()
+        found |= {label: handle for handle, label in zip(handles, labels, strict=True) if label not in found}
+        own = axes.get_legend()
+        if own is not None:
+            own.remove()
+    with matplotlib.rc_context(_STYLE):
+        figure.legend(found.values(), found.keys(), loc="outside upper center", ncols=min(columns, len(found)))
+
+
+def mark(
+    axes: Axes, value: float, text: str, *, vertical: bool = False, below: bool = False, left: bool = False
+) -> None:
+    """A thin dotted line at a reference value (a prediction, a threshold) with its text at its end, or below it.
+
+    left: the text at the left end of a horizontal line, where curves leave more room
+    """
     look: dict[str, Any] = {"textcoords": "offset points", "fontsize": 7, "color": "#555555"}
     with matplotlib.rc_context(_STYLE):
         if vertical:
@@ -376,9 +394,8 @@ def mark(axes: Axes, value: float, text: str, *, vertical: bool = False, below: 
         else:
             axes.axhline(value, color="#555555", linestyle=":", linewidth=1.0)
             at, side = ((0, -2), "top") if below else ((0, 2), "bottom")
-            axes.annotate(
-                text, (0.99, value), xycoords=("axes fraction", "data"), xytext=at, ha="right", va=side, **look
-            )
+            end, align = (0.01, "left") if left else (0.99, "right")
+            axes.annotate(text, (end, value), xycoords=("axes fraction", "data"), xytext=at, ha=align, va=side, **look)
 
 
 def save(figure: Figure, folder: str | Path, name: str) -> tuple[Path, Path]:

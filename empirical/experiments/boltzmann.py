@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from empirical import diagnostics, network_chains
+from empirical import biased_noise, diagnostics, network_chains
 from empirical.langevin import Langevin, init, sample, spread
 from empirical.records import Result
 from theory.claims.claim import Case, Claim, Control
@@ -45,6 +45,8 @@ class Config:
     records: int = 16
     bins: int = 32
     wrong_temperature: float = 1.25  # times the right one: the control
+    wrong_mean: float = 0.4  # of the noise on x_1, over the step size: the control
+    wrong_variance: float = 1.5  # of the noise on x_1, times the right one: the control
     resamples: int = 300
     confidence: float = 0.999
     nets: tuple[str, ...] = ("2 weights, a curve",)
@@ -59,6 +61,8 @@ PRESETS = {
         time=96.0,
         records=100,
         wrong_temperature=1.05,
+        wrong_mean=0.1,
+        wrong_variance=1.1,
         nets=("2 weights, a curve", "3 weights, a surface"),
         net_plan=network_chains.Plan(temperatures=(0.1, 0.05, 0.025), chains=10_000, time=600.0, records=100),
     ),
@@ -69,6 +73,8 @@ PRESETS = {
         records=400,
         bins=64,
         wrong_temperature=1.02,
+        wrong_mean=0.05,
+        wrong_variance=1.05,
         nets=("2 weights, a curve", "3 weights, a surface"),
         net_plan=network_chains.Plan(temperatures=(0.1, 0.05, 0.025), chains=100_000, time=3600.0, records=400),
     ),
@@ -114,21 +120,13 @@ def compute(
             progress(7 + k, 6 + len(config.nets), f"net with {name}")
     plain, adjusted_runs = runs[:3], runs[3:]
     rng = np.random.default_rng(seed)
-    wrong = [marginal(potential, temperature * config.wrong_temperature, axis, edges) for axis in (0, 1)]
     cases = [_same_law(run, exact, config, rng) for run in adjusted_runs]
     cases += _bias_cases(plain, energy, slope, config)
     cases.append(_acceptance_case(adjusted_runs))
     share = (1 - config.confidence) / (6 + network_chains.LAWS * len(nets))
     cases += [case for net in nets for case in network_chains.cases(net, 1 - share, rng)]
     flat = {net.name: network_chains.without_jacobian(net, 1 - share, rng) for net in nets}
-    detected = _same_law(adjusted_runs[-1], wrong, config, rng)
-    control = Control(
-        f"the histogram of accepted steps against exp(-U/T)/Z at {config.wrong_temperature} T, and that of a net's "
-        "chains against the prior on the zero set without det(JJ^T)^(-1/2), must be told apart",
-        {"histograms": detected.predicted} | {name: f"> {allowed:.4f}" for name, (_, allowed) in flat.items()},
-        {"histograms": detected.observed} | {name: off for name, (off, _) in flat.items()},
-        passed=detected.agrees is False and all(off > allowed for off, allowed in flat.values()),
-    )
+    control = _control(adjusted_runs[-1], plain[1:], flat, edges, exact, config, seed)
     claim = Claim.from_cases(
         cases,
         control,
@@ -159,34 +157,106 @@ def compute(
 
 
 def _run(kernel: Langevin, config: Config, edges: np.ndarray, seed: int, device: str) -> Chains:
-    potential, h = kernel.potential, kernel.step_size
-    every = max(1, round(config.time / h / config.records))
+    potential = kernel.potential
+    every = max(1, round(config.time / kernel.step_size / config.records))
     start: Any = spread(potential, config.chains)
     if device != "cpu":
         import torch
 
         start = torch.as_tensor(start, device=device)
     _, found = sample(init(kernel, start, seed), kernel, config.records * every, every=every)
-    energies = np.stack([potential.value(record) for record in found.values])
+    return _summary(kernel, found.values, found.acceptance, edges)
+
+
+def _summary(kernel: Langevin, positions: np.ndarray, acceptance: float, edges: np.ndarray) -> Chains:
+    """What is kept of recorded positions (records, chains, 2)."""
+    energies = np.stack([kernel.potential.value(record) for record in positions])
     dropped = diagnostics.burn_in(energies)
-    positions, energies = found.values[dropped:], energies[dropped:]  # (records, chains, 2)
+    positions, energies = positions[dropped:], energies[dropped:]
     shares = tuple(diagnostics.shares(positions[..., axis], edges) for axis in (0, 1))
-    gap = diagnostics.start_gap(positions[..., 0], np.arange(config.chains) % 2)
-    return Chains(h, kernel.adjusted, diagnostics.mean(energies), found.acceptance, (shares[0], shares[1]), gap)
+    gap = diagnostics.start_gap(positions[..., 0], np.arange(positions.shape[1]) % 2)
+    mean = diagnostics.mean(energies)
+    return Chains(kernel.step_size, kernel.adjusted, mean, acceptance, (shares[0], shares[1]), gap)
 
 
 def _same_law(run: Chains, exact: list[np.ndarray], config: Config, rng: np.random.Generator) -> Case:
     """Both marginals within what sampling allows."""
+    return _law([(1.0, run)], exact, f"accepted steps of {run.step_size}", config, rng)
+
+
+def _law(
+    parts: list[tuple[float, Chains]], exact: list[np.ndarray], name: str, config: Config, rng: np.random.Generator
+) -> Case:
+    """Both marginals of a sum of factor * run within what sampling allows."""
     confidence = 1 - (1 - config.confidence) / (6 + network_chains.LAWS * len(config.nets))
-    allowed = [diagnostics.sampling_distance([(1.0, of)], confidence, config.resamples, rng) for of in run.shares]
-    seen = [diagnostics.distance(shares.mean(0), law) for shares, law in zip(run.shares, exact, strict=True)]
-    agrees = all(a <= b for a, b in zip(seen, allowed, strict=True))
+    allowed, seen = [], []
+    for axis, law in enumerate(exact):
+        weighted = [(factor, run.shares[axis]) for factor, run in parts]
+        allowed.append(diagnostics.sampling_distance(weighted, confidence, config.resamples, rng))
+        seen.append(diagnostics.distance(np.sum([f * shares.mean(0) for f, shares in weighted], axis=0), law))
     return Case(
-        f"histograms of x_1, x_2, accepted steps of {run.step_size}: distance to exp(-U/T)/Z",
+        f"histograms of x_1, x_2, {name}: distance to exp(-U/T)/Z",
         [f"<= {a:.5f}" for a in allowed],
         [round(a, 5) for a in seen],
-        agrees if run.start_gap < 4 else None,
+        all(a <= b for a, b in zip(seen, allowed, strict=True)) if all(r.start_gap < 4 for _, r in parts) else None,
     )
+
+
+def _control(
+    adjusted: Chains,
+    plain: list[Chains],
+    flat: dict[str, tuple[float, float]],
+    edges: np.ndarray,
+    exact: list[np.ndarray],
+    config: Config,
+    seed: int,
+) -> Control:
+    """A wrong temperature, two kinds of biased noise and a wrong density on zero sets, by the tests of the claim.
+
+    Biased noise belongs to plain steps, which have a bias of their own: histograms at h and h/2 are extrapolated to 0.
+    Those of the right noise must be accepted by the same test, or it tells nothing.
+    """
+    potential, temperature, rng = coupled_angles(), config.temperature, np.random.default_rng((seed, 1))
+    wrong = [marginal(potential, temperature * config.wrong_temperature, axis, edges) for axis in (0, 1)]
+    right = _law(_to_zero(plain), exact, "right noise", config, rng)
+    refused = {f"accepted steps, as of {config.wrong_temperature} T": _same_law(adjusted, wrong, config, rng)}
+    kinds = {
+        f"noise on x_1 of mean {config.wrong_mean} h": ((config.wrong_mean, 0.0), (1.0, 1.0)),
+        f"noise on x_1 of variance {config.wrong_variance} times 2 h T": ((0.0, 0.0), (config.wrong_variance, 1.0)),
+    }
+    for name, (mean, variance) in kinds.items():
+        runs = [_biased(run.step_size, mean, variance, config, edges, rng) for run in plain]
+        refused[name] = _law(_to_zero(runs), exact, name, config, rng)
+    expected = {name: [f"not {a}" for a in case.predicted] for name, case in refused.items()}
+    seen = {name: case.observed for name, case in refused.items()}
+    return Control(
+        "distances of histograms: right noise must be accepted; a wrong temperature, noise of a wrong mean, noise of a "
+        "wrong variance in one direction, and for nets the prior on the zero set without det(JJ^T)^(-1/2), refused",
+        {"right noise": right.predicted} | expected | {name: f"> {allowed:.4f}" for name, (_, allowed) in flat.items()},
+        {"right noise": right.observed} | seen | {name: round(off, 4) for name, (off, _) in flat.items()},
+        passed=right.agrees is True
+        and all(case.agrees is False for case in refused.values())
+        and all(off > allowed for off, allowed in flat.values()),
+    )
+
+
+def _to_zero(runs: list[Chains]) -> list[tuple[float, Chains]]:
+    """Runs at h and h/2 with the factors that extrapolate linearly to step size 0."""
+    return list(zip((-1.0, 2.0), runs, strict=True))
+
+
+def _biased(
+    h: float,
+    mean: tuple[float, float],
+    variance: tuple[float, float],
+    config: Config,
+    edges: np.ndarray,
+    rng: np.random.Generator,
+) -> Chains:
+    kernel, every = Langevin(coupled_angles(), config.temperature, h), max(1, round(config.time / h / config.records))
+    start, steps = spread(kernel.potential, config.chains), config.records * every
+    found = biased_noise.sample(start, kernel, steps, every=every, mean=mean, variance=variance, rng=rng)
+    return _summary(kernel, found, 1.0, edges)
 
 
 def _bias_cases(plain: list[Chains], energy: float, slope: float, config: Config) -> list[Case]:
@@ -247,6 +317,7 @@ def draw(result: Result) -> "dict[str, Figure]":
             plotting.histogram(
                 {"chains": repeated}, x=f"x{axis + 1}", bins=edges.tolist(), curves=curve, title=kind, axes=place
             )
+    plotting.legend_above(figure)
     width = diagnostics.quantile(config.chains, config.confidence)
     energies, (left, right) = plotting.panels(2)
     kinds = {"plain": s["runs"][:3], "accepted or rejected": s["runs"][3:]}

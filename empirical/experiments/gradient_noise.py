@@ -173,14 +173,8 @@ def compute(
             progress(done, 2, f"{point} point, loss {loss:.3g}")
     rows = [_row(noise, b, way, config) for noise in found for b, way in noise.samples]
     cases = [case for row in rows for case in _cases(row, len(rows), config)]
-    cases += [_shape(rows, point, config) for point in ("early", "late")]
-    first = next(row for row in rows if row["point"] == "late")
-    control = Control(
-        "single images, b = 1, late: their gradients must not pass for Gaussian",
-        f"distance > {config.looks}",
-        first["median_distance"],
-        passed=first["median_distance"] > config.looks,
-    )
+    cases += [_shape(rows, point, config.judged, config) for point in ("early", "late")]
+    control = _control(found[0], rows, flat.train_labels.numpy(), config, np.random.default_rng((seed, 1)))
     claim = Claim.from_cases(
         cases,
         control,
@@ -201,6 +195,34 @@ def compute(
         ),
     )
     return Result(claim, rows, {"found": found, "config": config})
+
+
+def _control(
+    early: Noise, rows: list[dict[str, Any]], labels: np.ndarray, config: Config, rng: np.random.Generator
+) -> Control:
+    """What the tests of shape, mean and covariance must refuse: single images, and two kinds of biased noise.
+
+    Minibatches that never hold the last class have another mean; those drawn without replacement are not those of
+    drawing with it, whose variance is larger by (N - 1) / (N - b).
+    """
+    largest = max(b for b, _ in early.samples)
+    left = early.singles[labels != labels.max()]
+    biased = replace(early, samples={(config.judged, True): minibatches(left, config.judged, config.draws, rng, True)})
+    taken = replace(early, samples={(largest, True): early.samples[largest, False]})
+    mean, _ = _cases(_row(biased, config.judged, True, config), len(rows), config)
+    _, covariance = _cases(_row(taken, largest, True, config), len(rows), config)
+    shape = _shape(rows, "late", 1, config)
+    parts = {
+        "b = 1, late, as Gaussian": shape,
+        f"b = {config.judged}, early, one class never drawn, as unbiased": mean,
+        f"b = {largest}, early, drawn without replacement, as with": covariance,
+    }
+    return Control(
+        "single images must not pass for Gaussian, nor biased noise for unbiased, nor one way of drawing for the other",
+        {name: f"not {case.predicted}" for name, case in parts.items()},
+        {name: case.observed for name, case in parts.items()},
+        passed=all(case.agrees is False for case in parts.values()),
+    )
 
 
 def _draws(config: Config, batch: int, replacement: bool) -> int:
@@ -268,10 +290,10 @@ def _cases(row: dict[str, Any], rows: int, config: Config) -> list[Case]:
     ]
 
 
-def _shape(rows: list[dict[str, Any]], point: str, config: Config) -> Case:
-    """Whether the noise of the judged batch size looks Gaussian: to the eye, not to a test of very many draws."""
+def _shape(rows: list[dict[str, Any]], point: str, batch: int, config: Config) -> Case:
+    """Whether the noise of about this batch size looks Gaussian: to the eye, not to a test of very many draws."""
     kinds = [row for row in rows if row["point"] == point and not row["replacement"]]
-    row = min(kinds, key=lambda r: abs(r["batch"] - config.judged))
+    row = min(kinds, key=lambda r: abs(r["batch"] - batch))
     found = {key: round(row[key], 4) for key in ("median_distance", "median_excess_kurtosis", "rejected")}
     off, error = row["median_distance"], band(config, row["draws"])
     agrees = True if off + error <= config.looks else False if off - error > config.looks else None
@@ -292,12 +314,13 @@ def draw(result: Result) -> "dict[str, Figure]":
             values = noise.standard(b, False)[:, 0]
             plotting.histogram(
                 {"minibatches": values[abs(values) <= 4]},
-                x="standardised component",
+                x="component / its sd",
                 bins=np.linspace(-4, 4, 49).tolist(),
                 curves={"Gaussian": (at, stats.norm.pdf(at))},
                 title=f"{noise.point}, b = {b}",
                 axes=place,
             )
+    plotting.legend_above(figure)
     distances, (left, right) = plotting.panels(2)
     off, kurtosis = {}, {}
     for noise in found:
@@ -310,6 +333,6 @@ def draw(result: Result) -> "dict[str, Figure]":
         kurtosis[noise.point] = (sizes, [row["median_excess_kurtosis"] for row in rows])
         kurtosis[f"{noise.point}, theory"] = (sizes, [row["predicted_kurtosis"] for row in rows])
     plotting.lines(off, x="batch size b", y="median distance to a Gaussian", title="Shape", log="x", axes=left)
-    plotting.mark(left, config.looks, "looks Gaussian below")
+    plotting.mark(left, config.looks, "looks Gaussian below", below=True, left=True)
     plotting.lines(kurtosis, x="batch size b", y="median excess kurtosis", title="Tails", log="xy", axes=right)
     return {"histograms": figure, "distance": distances}

@@ -197,6 +197,7 @@ def draw(result: Result) -> "dict[str, Figure]":
         for name, of in result.series["norms"].items()
     }
     title = "Two layers, mean ± 2 standard errors"
-    plotting.lines(norms, x="step", y="w₁² + w₂²", title=title, markers=False, axes=right)
+    top = 1.5 * max(float((of + width).max()) for _, of, width in norms.values())  # room for the legend
+    plotting.lines(norms, x="step", y="w₁² + w₂²", title=title, markers=False, limits=(0.0, top), axes=right)
     plotting.mark(right, 2.0, "least")
     return {"distance": figure}

@@ -1,7 +1,7 @@
 """Two wells of equal depth, one wider by 2: where Langevin descent spends its time, in 1 to 5 dimensions."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -96,13 +96,7 @@ def compute(
     width = diagnostics.quantile(config.chains, config.confidence, comparisons=len(runs) + len(config.dimensions))
     cases = [_case(run, width) for run in runs]
     cases += _growth(runs[: len(config.dimensions)], width)
-    claimed = mass(two_wells(3, 2.0), config.temperature, two_wells(3, 2.0).wells[1].region).value
-    control = Control(
-        "both wells equally wide, D = 3: the share predicted for a ratio of 2 must lie outside the interval",
-        f"not {claimed:.4f}",
-        {"share": equal.share, "half-width": width * equal.error},
-        passed=abs(equal.share - claimed) > width * equal.error and abs(equal.share - 0.5) <= width * equal.error,
-    )
+    control = _control(equal, config, width)
     claim = Claim.from_cases(
         cases,
         control,
@@ -118,6 +112,20 @@ def compute(
         note=f"T = {config.temperature}, h = {config.step_size}, {config.chains} chains of {config.steps} steps",
     )
     return Result(claim, [_row(run, width) for run in (*runs, equal)], {"runs": runs, "width": width, "config": config})
+
+
+def _control(equal: Visits, config: Config, width: float) -> Control:
+    """Chains on equal wells, judged as the others are: the share of a ratio of 2 must be refused, 1/2 accepted."""
+    unequal = two_wells(3, config.ratio)
+    claimed = mass(unequal, config.temperature, unequal.wells[1].region).value
+    refused, accepted = _case(replace(equal, exact=claimed), width), _case(equal, width)
+    return Control(
+        f"both wells equally wide, D = 3: the share predicted for a ratio of {config.ratio:g} must be refused, "
+        "1/2 be accepted, by the same test",
+        f"{claimed:.4f} refused, {equal.exact:.4f} accepted",
+        {"share": equal.share, "half-width": width * equal.error},
+        passed=refused.agrees is False and accepted.agrees is True,
+    )
 
 
 def _visits(kernel: Langevin, steps: int, config: Config, seed: int, device: str) -> Visits:
@@ -235,4 +243,5 @@ def _histograms(config: Config, runs: list[Visits]) -> "Figure":
         )
     for place in axes[len(runs) :]:
         place.set_visible(False)
+    plotting.legend_above(figure)
     return figure

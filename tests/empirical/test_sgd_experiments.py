@@ -90,7 +90,7 @@ def test_laws_that_do_not_look_gaussian_are_beyond_the_limit_and_one_that_does_i
 def test_the_shape_is_undecided_where_the_draws_do_not_tell(distance, agrees):
     keys = {"median_distance": distance, "median_excess_kurtosis": 0.1, "rejected": 0.0}
     rows = [{"point": "late", "batch": b, "replacement": False, "draws": 20_000} | keys for b in (10, 100)]
-    assert gradient_noise._shape(rows, "late", gradient_noise.Config()).agrees is agrees
+    assert gradient_noise._shape(rows, "late", 100, gradient_noise.Config()).agrees is agrees
 
 
 def test_distances_stray_no_further_than_the_band_says():
