@@ -1,4 +1,4 @@
-"""Langevin steps whose noise is not what the theory asks for: a sampler that the checks must tell from the right one."""
+"""Langevin steps whose noise is not what theory asks for: a sampler that the checks must tell from the right one."""
 
 import math
 from collections.abc import Sequence
