@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from empirical import compiled_steps
-from theory.arguments import check_seed
+from theory.arguments import check_count, check_positive, check_seed
 from theory.normalisable import check_temperature, require_normalisable
-from theory.potentials import Potential
+from theory.potentials import Potential, check_potential
 
 Array = Any  # numpy array, float64, or torch tensor, float32 or float64
 Schedule = Callable[[int], float]
@@ -41,9 +41,9 @@ class Langevin:
     adjusted: bool = False
 
     def __post_init__(self) -> None:
+        check_potential(self.potential)
         check_temperature(self.temperature)
-        if not (math.isfinite(self.step_size) and self.step_size > 0):
-            raise ValueError(f"the step size must be positive and finite, got {self.step_size}")
+        check_positive(self.step_size, "the step size")
         require_normalisable(self.potential, self.temperature)
 
 
@@ -72,7 +72,7 @@ def spread(potential: Potential, chains: int) -> np.ndarray:
         raise ValueError(
             f"{potential.name!r} has no known wells: give starting points of shape (chains, {potential.dimension})"
         )
-    if chains < len(potential.wells):
+    if check_count(chains, "the number of chains") < len(potential.wells):
         raise ValueError(
             f"{potential.name!r} has {len(potential.wells)} wells, {chains} chains cannot start in all of them"
         )
@@ -89,7 +89,16 @@ def init(kernel: Langevin, position: Array, seed: int) -> State:
     """
     potential, seed = kernel.potential, check_seed(seed)
     if isinstance(position, np.ndarray):
+        if position.dtype.kind not in "iuf":
+            raise TypeError(f"starting points must be real numbers, got an array of {position.dtype}")
         position = position.astype(float)
+    elif not hasattr(position, "new_empty"):
+        raise TypeError(
+            f"starting points must be a numpy array or a torch tensor (chains, {potential.dimension}), "
+            f"got {type(position).__name__}"
+        )
+    if not len(position):
+        raise ValueError("there must be at least one chain, got starting points of shape " + str(tuple(position.shape)))
     if not kernel.adjusted:
         _check_stability(kernel, position)
     position = potential.domain.fold(position)
@@ -114,6 +123,10 @@ def advance(
     Raises ValueError on a state that does not fit the kernel (its number of unknowns, the stability limit of `init`).
     """
     _check_step(state, kernel, steps)
+    if threads is not None:
+        check_count(threads, "the number of threads")
+    if schedule is not None and not callable(schedule):
+        raise TypeError(f"a schedule must be a function of the step's number, got {schedule!r}")
     numbers = range(state.count + 1, state.count + steps + 1)
     temperatures = np.array([check_temperature(schedule(k) if schedule else kernel.temperature) for k in numbers])
     if isinstance(state.position, np.ndarray) and compiled_steps.available(kernel.potential, kernel.adjusted):
@@ -198,7 +211,7 @@ def sample(
     statistic: positions (chains, D) -> (chains, ...); schedule, threads: as in `advance`. Raises DivergedError as soon
     as a recorded chain is not finite.
     """
-    if steps < 1 or every < 1 or steps % every:
+    if check_count(steps, "steps") % check_count(every, "every"):
         raise ValueError(f"steps must be a positive multiple of every, got {steps} and {every}")
     records, acceptance = [], 0.0
     for k in range(every, steps + 1, every):
@@ -222,8 +235,7 @@ def _check_step(state: State, kernel: Langevin, steps: int) -> None:
             f"{potential.name!r} takes states of shape (chains, {potential.dimension}), this one has {shape}: "
             "start with `init` of the same kernel"
         )
-    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
-        raise ValueError(f"the number of steps must be a whole number >= 1, got {steps!r}")
+    check_count(steps, "the number of steps")
     if not kernel.adjusted and potential.wells:
         _check_stability(kernel, state.position)
 

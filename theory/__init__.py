@@ -42,6 +42,7 @@ _HOME = {
     "network_potential": "network_potentials",
     "concentration": "network_potentials",
     "partition": "quadrature",
+    "log_partition": "quadrature",
     "mass": "quadrature",
     "marginal": "quadrature",
     "expectation": "quadrature",

@@ -1,6 +1,7 @@
 """What arguments must be, said once, so that the same mistake gets the same answer everywhere."""
 
-from numbers import Integral
+import math
+from numbers import Integral, Real
 from typing import Any
 
 
@@ -21,3 +22,13 @@ def check_count(value: Any, name: str, least: int = 1) -> int:
     if not is_whole(value) or value < least:
         raise ValueError(f"{name} must be a whole number, at least {least}, got {value!r}")
     return int(value)
+
+
+def check_positive(value: Any, name: str) -> float:
+    """A number as a float. TypeError where it is none, ValueError unless it is positive and finite."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    number = float(value)
+    if not (math.isfinite(number) and number > 0):
+        raise ValueError(f"{name} must be positive and finite, got {value}")
+    return number

@@ -9,25 +9,33 @@ from scipy import special
 from theory.potentials import Potential, images
 from theory.regions import Box
 
+MAX_TERMS = 2e7
 
-def series(potential: Potential, temperature: float, region: Box) -> tuple[float, float]:
-    """Integral of exp(-U/T) over a box, and its error, from the power series of exp(sum of dents / T) in the dents.
+
+def series(potential: Potential, temperature: float, region: Box, floor: float = 0.0) -> tuple[float, float]:
+    """Integral of exp(-(U - floor)/T) over a box, and its error, by the power series of exp(sum of dents / T).
 
     Every term is positive and a product over the axes. The error is the tail of the series plus the change on doubling
-    the nodes.
+    the nodes. Raises ValueError where the series has more than MAX_TERMS terms: the temperature is too low.
     """
     rates = [bump.depth / temperature for bump in potential.bumps]
     orders = [int(rate + 12 * math.sqrt(rate) + 40) for rate in rates]
+    terms = math.prod(n + 1 for n in orders)
+    if terms > MAX_TERMS:
+        raise ValueError(
+            f"the series of {potential.name!r} has {terms:.2g} terms at T = {temperature:g}, "
+            f"more than {MAX_TERMS:.2g}: give a higher temperature, or use `laplace`"
+        )
     logs = np.zeros([n + 1 for n in orders])
     for k, (rate, order) in enumerate(zip(rates, orders, strict=True)):
         powers = np.arange(order + 1)
         shape = [-1 if j == k else 1 for j in range(len(rates))]
         logs = logs + (powers * math.log(rate) - special.gammaln(powers + 1)).reshape(shape)
-    coarse, fine = (_series_sum(potential, region, logs, panels) for panels in (40, 80))
+    coarse, fine = (_series_sum(potential, region, logs + floor / temperature, panels) for panels in (40, 80))
     tail = sum(float(special.gammainc(order + 1, rate)) for rate, order in zip(rates, orders, strict=True))
     volume = math.prod(b - a for a, b in zip(region.lower, region.upper, strict=True))
     lowest = potential.value(np.array([bump.centre for bump in potential.bumps])).min()
-    return fine, (abs(fine - coarse) + 1e-14 * fine + tail * volume * math.exp(-lowest / temperature))
+    return fine, (abs(fine - coarse) + 1e-14 * fine + tail * volume * math.exp((floor - lowest) / temperature))
 
 
 def _series_sum(potential: Potential, region: Box, logs: np.ndarray, panels: int) -> float:

@@ -29,8 +29,10 @@ def quadratic_unknowns(potential: Potential) -> tuple[int, ...]:
     return tuple(sorted(chosen))
 
 
-def integrated_out(potential: Potential, temperature: float, axes: tuple[int, ...]) -> Callable[..., np.ndarray]:
-    """The integral of exp(-U/T) over these axes, all quadratic, as a function of the others: (p, D - axes) -> (p,).
+def integrated_out(
+    potential: Potential, temperature: float, axes: tuple[int, ...], floor: float = 0.0
+) -> Callable[..., np.ndarray]:
+    """The integral of exp(-(U - floor)/T) over these axes, all quadratic: a function of the others, (p, D - axes).
 
     It is exp(-min U / T) sqrt((2 pi T)^axes / det H), H being U's Hessian in these axes. Raises ArithmeticError where H
     is not positive definite within FAR of the origin.
@@ -47,10 +49,12 @@ def integrated_out(potential: Potential, temperature: float, axes: tuple[int, ..
             determinant = np.where(np.isfinite(hessian).all((1, 2)), np.linalg.det(hessian), np.nan)
             lost = ~(determinant > 0)  # far out, where exp(-U/T) is 0, by overflow or rounding
             if (np.abs(points[lost]).max(1, initial=0) < FAR).any():
-                raise ArithmeticError(f"{potential.name!r} is not bounded below in its unknowns {chosen}")
+                raise ArithmeticError(
+                    f"{potential.name!r} is not bounded below in {', '.join(str(potential.variables[k]) for k in axes)}"
+                )
             hessian[lost], slope[lost] = np.eye(len(chosen)), 0
             drop = (slope * np.linalg.solve(hessian, slope[..., None])[..., 0]).sum(1) / 2
-            exponent = -(potential.value(at) - drop) / temperature
+            exponent = -(potential.value(at) - drop - floor) / temperature
             width = np.sqrt((2 * math.pi * temperature) ** len(axes) / determinant)
             return np.where(lost, 0.0, np.exp(exponent) * width)
 

@@ -9,8 +9,8 @@ from scipy import optimize
 
 from theory.potentials import Potential
 
-AT_MOST = 8  # minima kept, the lowest
-STARTS = 64
+AT_MOST = 8  # isolated minima kept, the lowest
+STARTS = 48
 SINGULAR = 1e-9  # smallest curvature over the largest (or 1)
 SCAN = 4001  # points at which a potential in one unknown is looked at
 
@@ -23,10 +23,15 @@ class Minimum:
     depth: float
     widths: tuple[float, ...]
 
+    @property
+    def flat(self) -> bool:
+        """Whether it may be one point of a set of minima, or rise more slowly than a square."""
+        return math.inf in self.widths
+
 
 @lru_cache(maxsize=256)
 def find_minima(potential: Potential) -> tuple[Minimum, ...]:
-    """The lowest minima found in the domain, lowest first; of sets of minima one point each at most.
+    """The lowest minima found in the domain, lowest first; of sets of minima points that are some way apart.
 
     Descents from random starts (on all of space at distances from 0.1 to 1000 from 0), in one unknown also from every
     dip of a scan, each polished by Newton's method. A search, no proof: a narrow dip between all starts is missed.
@@ -35,10 +40,17 @@ def find_minima(potential: Potential) -> tuple[Minimum, ...]:
     with np.errstate(all="ignore"):
         ends = [end for start in _starts(potential) if (end := _descend(potential, start)) is not None]
     for end in sorted(ends, key=lambda minimum: minimum.depth):
-        flat = math.inf in end.widths
-        if not any(_same(end, other) or (flat and math.inf in other.widths) for other in found):
+        if not any(_same(end, other) for other in found):
             found.append(end)
-    return tuple(found[:AT_MOST])
+    isolated = [minimum for minimum in found if not minimum.flat]
+    return tuple(minimum for minimum in found if minimum.flat or minimum in isolated[:AT_MOST])
+
+
+def minimum_at(potential: Potential, point: tuple[float, ...]) -> Minimum:
+    """A point (D,) that is known to be a minimum."""
+    at = np.array(point, dtype=float)
+    with np.errstate(all="ignore"):
+        return Minimum(tuple(point), float(potential.value(at[None])[0]), _widths(potential, at))
 
 
 def _same(a: Minimum, b: Minimum) -> bool:
@@ -100,7 +112,7 @@ def _descend(potential: Potential, start: np.ndarray) -> Minimum | None:
 
 def _widths(potential: Potential, point: np.ndarray) -> tuple[float, ...]:
     hessian = potential.hessian(point[None])[0]
-    values = np.linalg.eigvalsh(hessian)
+    values = np.linalg.eigvalsh(hessian) if np.isfinite(hessian).all() else np.zeros(1)
     if not values[0] > SINGULAR * max(1.0, values[-1]):
         return (math.inf,) * len(point)
     return tuple(np.sqrt(np.diag(np.linalg.inv(hessian))).tolist())

@@ -15,9 +15,9 @@ from itertools import combinations
 import numpy as np
 import sympy as sp
 
+from theory.cubature import Estimate
 from theory.normalisable import check_temperature
 from theory.potentials import Potential
-from theory.quadrature import Estimate
 from theory.real_components import RealComponent
 from theory.systems import PolynomialSystem
 from theory.zero_sets import ZeroSet

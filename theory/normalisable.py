@@ -6,6 +6,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import optimize
 
+from theory.arguments import check_positive
 from theory.potentials import Potential
 
 
@@ -14,10 +15,8 @@ class NotNormalisable(ValueError):
 
 
 def check_temperature(temperature: float) -> float:
-    """temperature as a float; ValueError unless it is positive and finite."""
-    if not (math.isfinite(temperature) and temperature > 0):
-        raise ValueError(f"the temperature must be positive and finite, got {temperature}")
-    return float(temperature)
+    """temperature as a float; TypeError unless it is a number, ValueError unless it is positive and finite."""
+    return check_positive(temperature, "the temperature")
 
 
 @lru_cache(maxsize=256)
@@ -43,12 +42,14 @@ def require_normalisable(potential: Potential, temperature: float) -> None:
     where = f"along the direction {np.round(direction, 3).tolist()}"
     if c < b < a and c < -1e3 * temperature:
         raise NotNormalisable(
-            f"{potential.name!r} is unbounded below ({c:.3g} at radius 1e4 {where}): give a box or a torus"
+            f"{potential.name!r} seems unbounded below: {a:.3g}, {b:.3g}, {c:.3g} at radius 1e2, 1e3, 1e4 "
+            f"(there {where}); give a box or a torus"
         )
     if not (third < second - 0.5 and second < first - 0.5) and third > -700:
         raise NotNormalisable(
-            f"{potential.name!r} rises too slowly {where} for exp(-U/T) to be integrable at T = {temperature}: "
-            "give a box or a torus, or add a prior such as T*|x|^2/(2*s^2)"
+            f"{potential.name!r} seems to rise too slowly {where} for exp(-U/T) to be integrable at "
+            f"T = {temperature:g}: its mass did not fall from radius 1e2 to 1e4, which is no proof; give a box or a "
+            "torus, or add a prior such as T*|x|^2/(2*s^2)"
         )
 
 

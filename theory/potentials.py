@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from theory.regions import SPACE, Ball, Box, Domain, Outside, Point, Region
+from theory.arguments import check_count, check_positive
+from theory.regions import SPACE, Ball, Box, Domain, Outside, Point, Region, is_number
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Potential:
     bumps: tuple[Bump, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "variables", _symbols(self.variables, self.name))
         if not isinstance(self.expression, sp.Expr):
             raise TypeError(
                 f"the formula of {self.name!r} must be a sympy expression, got {type(self.expression).__name__}"
@@ -67,6 +69,8 @@ class Potential:
             raise ValueError(
                 f"the formula of {self.name!r} has {sorted(map(str, unknown))} besides its variables {self.variables}"
             )
+        if not isinstance(self.domain, Domain):
+            raise TypeError(f"the domain of {self.name!r} must be a th.Domain, got {self.domain!r}")
         if not self.variables or (self.domain.kind != "space" and len(self.domain.lower) != self.dimension):
             raise ValueError(f"{self.name!r} has {self.dimension} variables, its domain {len(self.domain.lower)} sides")
         if self.expression.has(sp.nan, sp.zoo, sp.oo, -sp.oo, sp.I):
@@ -79,13 +83,16 @@ class Potential:
 
     @cached_property
     def symbolic_gradient(self) -> tuple[sp.Expr, ...]:
-        """The D first derivatives of the formula."""
-        return tuple(self.expression.diff(v) for v in self.variables)
+        """The D first derivatives of the formula; of |x| and the like as those of real numbers."""
+        return tuple(_real_derivative(self.expression, v, self.variables) for v in self.variables)
 
     @cached_property
     def symbolic_hessian(self) -> tuple[tuple[sp.Expr, ...], ...]:
-        """The D x D second derivatives of the formula."""
-        return tuple(tuple(first.diff(v) for v in self.variables) for first in self.symbolic_gradient)
+        """The D x D second derivatives of the formula; at a kink, where there is none, those beside it."""
+        return tuple(
+            tuple(_real_derivative(first, v, self.variables).replace(sp.DiracDelta, _zero) for v in self.variables)
+            for first in self.symbolic_gradient
+        )
 
     def value(self, points: Any) -> Any:
         """U at points (p, D), an array or a tensor: (p,) of the same kind."""
@@ -143,6 +150,34 @@ def _select(conditions: Sequence[Any], values: Sequence[Any], default: Any) -> A
     return result
 
 
+def _symbols(variables: Any, name: str) -> tuple[sp.Symbol, ...]:
+    """variables as a tuple; TypeError unless they are symbols, ValueError where one comes twice."""
+    if not isinstance(variables, Sequence) or not all(isinstance(v, sp.Symbol) for v in variables):
+        raise TypeError(f"the variables of {name!r} must be a sequence of sympy symbols, got {variables!r}")
+    if len(set(variables)) != len(variables):
+        raise ValueError(f"the variables of {name!r} must differ, got {tuple(variables)}")
+    return tuple(variables)
+
+
+def _real_derivative(expression: sp.Expr, by: sp.Symbol, variables: Sequence[sp.Symbol]) -> sp.Expr:
+    real = {v: sp.Dummy(v.name, real=True) for v in variables if not v.is_real}
+    derivative = expression.xreplace(real).diff(real.get(by, by))
+    return derivative.xreplace({dummy: v for v, dummy in real.items()})
+
+
+def _zero(*_: Any) -> sp.Expr:
+    return sp.Integer(0)
+
+
+def check_potential(potential: Potential) -> Potential:
+    """The potential; TypeError where it is none."""
+    if not isinstance(potential, Potential):
+        raise TypeError(
+            f"a potential must be a th.Potential(name, expression, variables), got {type(potential).__name__}"
+        )
+    return potential
+
+
 def coordinates(dimension: int) -> tuple[sp.Symbol, ...]:
     """The symbols x1, ..., xD. ValueError unless the dimension is a whole number >= 1."""
     if isinstance(dimension, bool) or not isinstance(dimension, int) or dimension < 1:
@@ -157,8 +192,10 @@ def _number(value: float) -> sp.Expr:
 
 def quadratic(curvatures: Sequence[float]) -> Potential:
     """U = sum curvature_i x_i^2 / 2: one isolated minimum, a Gaussian with variances T / curvature_i."""
-    if not curvatures or any(not (math.isfinite(c) and c > 0) for c in curvatures):
-        raise ValueError(f"curvatures must be positive and finite, got {tuple(curvatures)}")
+    if isinstance(curvatures, str) or not curvatures:
+        raise ValueError(f"quadratic needs a sequence of positive curvatures, got {curvatures!r}")
+    for curvature in curvatures:
+        check_positive(curvature, "a curvature")
     x = coordinates(len(curvatures))
     everywhere = Box((-math.inf,) * len(x), (math.inf,) * len(x))
     well = Well("minimum", (0.0,) * len(x), everywhere, len(x), math.prod(curvatures) ** -0.5)
@@ -211,8 +248,9 @@ def two_wells(dimension: int, ratio: float = 2.0, distance: float = 3.0) -> Pote
     Ours, in place of the dents of the review's Fig. 8 (`review_wells`), whose flat surroundings take most of the mass
     in 4 and 5 dimensions.
     """
-    if not (math.isfinite(ratio) and ratio >= 1 and math.isfinite(distance) and distance > 0):
-        raise ValueError(f"two_wells needs ratio >= 1 and distance > 0, got {ratio} and {distance}")
+    check_positive(distance, "the distance")
+    if check_positive(ratio, "the ratio") < 1:
+        raise ValueError(f"two_wells needs a ratio >= 1, got {ratio}")
     x = coordinates(dimension)
     rest = sum(v**2 for v in x[1:])
     near = (x[0] ** 2 + rest) / 2
@@ -284,8 +322,9 @@ def valley_and_point(dimension: int = 2, deeper: float = 0.0) -> Potential:
     Source: Figs 10 and 11 of the 2018 review; centres, width and torus from its authors' published scripts, where the
     valley is a row of dents; the lift to D dimensions is ours.
     """
-    if dimension < 2 or not deeper >= 0:
-        raise ValueError(f"valley_and_point needs dimension >= 2 and deeper >= 0, got {dimension} and {deeper}")
+    check_count(dimension, "the dimension of a valley", 2)
+    if not (is_number(deeper) and math.isfinite(deeper) and deeper >= 0):
+        raise ValueError(f"the point can be deeper by a number >= 0, got {deeper!r}")
     side, width, line, rest = 8.0, 0.5, 5.67, dimension - 1
     point, middle = (1.7,) * dimension, (side / 2,) * rest + (line,)
     strip = Box((0.0,) * rest + (line - 1,), (side,) * rest + (line + 1,))

@@ -135,7 +135,7 @@ def test_a_state_that_does_not_fit_the_kernel_is_refused():
     state = init(Langevin(potentials.quadratic([1.0, 4.0]), 1.0, 0.1), np.zeros((4, 2)), 0)
     with pytest.raises(ValueError, match=r"takes states of shape \(chains, 3\)"):
         sample(state, Langevin(potentials.quadratic([1.0, 1.0, 1.0]), 1.0, 0.1), 10)
-    with pytest.raises(ValueError, match="whole number >= 1, got -5"):
+    with pytest.raises(ValueError, match="whole number, at least 1, got -5"):
         advance(state, Langevin(potentials.quadratic([1.0, 4.0]), 1.0, 0.1), -5)
 
 
@@ -159,6 +159,28 @@ def test_bad_input_is_refused():
         sample(init(kernel, np.zeros((3, 1)), 0), kernel, 5, every=2)
     with pytest.raises(ValueError, match="2 wells, 1 chains"):
         spread(potential, 1)
+
+
+def test_wrong_types_are_refused_in_one_line():
+    potential, start = potentials.double_well(), np.zeros((3, 1))
+    kernel = Langevin(potential, 1.0, 0.1)
+    refused = [
+        (lambda: Langevin("x^4", 1.0, 0.1), TypeError, "a potential must be a th.Potential"),
+        (lambda: Langevin(potential, "warm", 0.1), TypeError, "the temperature must be a number"),
+        (lambda: Langevin(potential, 1.0, "small"), TypeError, "the step size must be a number, got 'small'"),
+        (lambda: init(kernel, [[0.0]], 0), TypeError, "a numpy array or a torch tensor .* got list"),
+        (lambda: init(kernel, start.astype(complex), 0), TypeError, "must be real numbers, got an array of complex128"),
+        (lambda: init(kernel, start[:0], 0), ValueError, "at least one chain"),
+        (lambda: advance(init(kernel, start, 0), kernel, 5, threads=0), ValueError, "the number of threads must be"),
+        (lambda: advance(init(kernel, start, 0), kernel, 5, schedule=0.5), TypeError, "a schedule must be a function"),
+        (lambda: advance(init(kernel, start, 0), kernel, 5, lambda k: 0.0), ValueError, "temperature must be positive"),
+        (lambda: sample(init(kernel, start, 0), kernel, 1.5), ValueError, "steps must be a whole number"),
+        (lambda: spread(potential, "all"), ValueError, "number of chains must be a whole number"),
+    ]
+    for attempt, error, text in refused:
+        with pytest.raises(error, match=text) as caught:
+            attempt()
+        assert "\n" not in str(caught.value)
 
 
 def autoregressive(rho, records, chains, seed=0):

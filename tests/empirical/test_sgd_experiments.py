@@ -16,7 +16,7 @@ from theory.claims import minimum_norm as minimum_norm_theory
 @pytest.fixture(scope="module")
 def noise():
     config = gradient_noise.PRESETS["smoke"]
-    config = replace(config, epochs=(1, 6), draws=2000, judged_draws=2000)
+    config = replace(config, epochs=(1, 6), draws=2000, judged_draws=9000)
     return gradient_noise.compute(config, load_data("digits", subset=config.subset, seed=0), seed=0)
 
 

@@ -17,10 +17,11 @@ from scipy import special
 
 from theory.activations import PolynomialActivation
 from theory.claims.claim import Case, Claim, Control
+from theory.cubature import Estimate
 from theory.network_potentials import Concentration, concentration, network_potential
 from theory.networks import PolynomialNetwork
 from theory.potentials import Potential, bent_double_well, coupled_angles, double_well, quadratic, valley_and_point
-from theory.quadrature import Estimate, marginal, partition
+from theory.quadrature import marginal, partition
 from theory.regions import Domain
 from theory.systems import PolynomialSystem
 from theory.zero_sets import zero_set

@@ -6,8 +6,9 @@ from itertools import pairwise
 from scipy import stats
 
 from theory.claims.claim import Case, Claim, Control
+from theory.cubature import Estimate
 from theory.potentials import two_wells
-from theory.quadrature import Estimate, mass
+from theory.quadrature import mass
 
 STATEMENT = (
     "Of two equally deep wells, one wider by 2 in every direction, the wide one holds most of exp(-U/T)/Z, "
