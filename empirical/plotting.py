@@ -366,19 +366,6 @@ def matrix(
     return _figure(axes)
 
 
-def legend_above(figure: Figure, columns: int = 4) -> None:
-    """One legend above all panels, in place of theirs: it cannot hide a curve."""
-    found: dict[str, Any] = {}
-    for axes in figure.axes:
-        handles, labels = axes.get_legend_handles_labels()
-        found |= {label: handle for handle, label in zip(handles, labels, strict=True) if label not in found}
-        own = axes.get_legend()
-        if own is not None:
-            own.remove()
-    with matplotlib.rc_context(_STYLE):
-        figure.legend(found.values(), found.keys(), loc="outside upper center", ncols=min(columns, len(found)))
-
-
 def mark(
     axes: Axes, value: float, text: str, *, vertical: bool = False, below: bool = False, left: bool = False
 ) -> None:

@@ -317,7 +317,6 @@ def draw(result: Result) -> "dict[str, Figure]":
             plotting.histogram(
                 {"chains": repeated}, x=f"x{axis + 1}", bins=edges.tolist(), curves=curve, title=kind, axes=place
             )
-    plotting.legend_above(figure)
     width = diagnostics.quantile(config.chains, config.confidence)
     energies, (left, right) = plotting.panels(2)
     kinds = {"plain": s["runs"][:3], "accepted or rejected": s["runs"][3:]}

@@ -333,7 +333,6 @@ def draw(result: Result) -> "dict[str, Figure]":
         )
     for place in axes[len(gdl) + 2 :]:
         place.set_visible(False)
-    plotting.legend_above(figure)
     labels = [run.name.replace(", valley and point in", "") for run in [*gdl, *stochastic]]
     groups = {
         well: [float(run.observed[k]) for run in [*gdl, *stochastic]] for k, well in enumerate(("valley", "point"))
@@ -343,5 +342,4 @@ def draw(result: Result) -> "dict[str, Figure]":
         for k, well in enumerate(("valley", "point"))
     }
     shares = plotting.bars(labels, groups, errors=errors, x="", y="share of the time", title="Valley against point")
-    plotting.legend_above(shares)
     return {"across": figure, "shares": shares}

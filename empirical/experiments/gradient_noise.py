@@ -320,7 +320,6 @@ def draw(result: Result) -> "dict[str, Figure]":
                 title=f"{noise.point}, b = {b}",
                 axes=place,
             )
-    plotting.legend_above(figure)
     distances, (left, right) = plotting.panels(2)
     off, kurtosis = {}, {}
     for noise in found:

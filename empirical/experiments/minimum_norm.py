@@ -207,7 +207,6 @@ def draw(result: Result) -> "dict[str, Figure]":
         for name, of in result.series["norms"].items()
     }
     title = "Two layers, mean ± 2 standard errors"
-    top = 1.5 * max(float((of + width).max()) for _, of, width in norms.values())  # room for the legend
-    plotting.lines(norms, x="step", y="w₁² + w₂²", title=title, markers=False, limits=(0.0, top), axes=right)
+    plotting.lines(norms, x="step", y="w₁² + w₂²", title=title, markers=False, axes=right)
     plotting.mark(right, LEAST, "least", below=True)
     return {"distance": figure}

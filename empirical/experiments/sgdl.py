@@ -166,7 +166,6 @@ def draw(result: Result) -> "dict[str, Figure]":
             means = [float(np.mean([row[field] for row in rows if row["epoch"] == e])) for e in epochs]
             lines["SGD" if noise == 0 else f"noise {noise:g}"] = (epochs, means)
         plotting.lines(lines, x="epoch", y="error", title=title, axes=place)
-    plotting.legend_above(figure)
     gaps = result.series["gaps"]
     means = [float(np.mean(values)) for values in gaps.values()]
     half = [m - interval_of_mean(values)[0] for m, values in zip(means, gaps.values(), strict=True)]

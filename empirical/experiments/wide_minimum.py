@@ -243,5 +243,4 @@ def _histograms(config: Config, runs: list[Visits]) -> "Figure":
         )
     for place in axes[len(runs) :]:
         place.set_visible(False)
-    plotting.legend_above(figure)
     return figure
