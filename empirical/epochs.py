@@ -12,7 +12,7 @@ from torch import nn
 from empirical import optimizers
 from empirical.checkpoints import Checkpoint
 from empirical.data import Data
-from empirical.evaluation import criterion, evaluate, placed, reestimate_batchnorm
+from empirical.evaluation import criterion, escaped, evaluate, placed, reestimate_batchnorm
 from empirical.full_batch import full_gradient
 from empirical.histories import Epoch, TrainConfig
 
@@ -108,8 +108,9 @@ def after(
         if math.isfinite(epochs[-1].train_loss):
             good, good_epoch = _snapshot(model), epoch
     if not finite or (last and good_epoch < epoch):
+        outside = escaped(model, sets.train_inputs[:1000])
         model.load_state_dict(good)
-        stopped = _not_finite(steps, good_epoch, config, look=finite)
+        stopped = _not_finite(steps, good_epoch, config, look=finite) + outside
     keep = epoch in config.keep and stopped is None
     return Checkpoint(
         epoch=epoch,

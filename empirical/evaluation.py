@@ -2,11 +2,26 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import nn
 
 from empirical.allocator import keep_freed_memory
+from empirical.models import Activate
+
+
+@dataclass(frozen=True)
+class Preactivations:
+    """What enters the activations of a net on some inputs, all hidden layers together.
+
+    outside: share outside [-radius, radius]; largest: the largest absolute value
+    """
+
+    radius: float
+    outside: float
+    largest: float
 
 
 @torch.inference_mode()
@@ -77,3 +92,41 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@torch.inference_mode()
+def preactivations(model: nn.Module, inputs: torch.Tensor, radius: float) -> Preactivations:
+    """What enters the activations of a model in evaluation mode on these inputs, against [-radius, radius]."""
+    counts, largest = [0, 0], [0.0]
+
+    def look(_: nn.Module, entered: tuple[torch.Tensor, ...]) -> None:
+        size = entered[0].abs()
+        counts[0] += int((~(size <= radius)).sum())  # so written, NaN counts as outside
+        counts[1] += size.numel()
+        largest.append(float(size.max()))
+
+    handles = [layer.register_forward_pre_hook(look) for layer in model.modules() if isinstance(layer, Activate)]
+    model.eval()
+    try:
+        for some in inputs.split(100):
+            model(some)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return Preactivations(radius, counts[0] / max(counts[1], 1), float(np.max(largest)))
+
+
+def escaped(model: nn.Module, inputs: torch.Tensor) -> str:
+    """What enters the polynomial activations of a net outside the interval they were fitted on, as part of a sentence;
+    "" for a net without such."""
+    found = {
+        m.activation.interval for m in model.modules() if isinstance(m, Activate) and not isinstance(m.activation, str)
+    }
+    ends = [end for interval in found if interval is not None for end in interval]
+    if not ends:
+        return ""
+    seen = preactivations(model, inputs, max(abs(float(end)) for end in ends))
+    return (
+        f"; {seen.outside:.1%} of what entered the activations then lay outside +-{seen.radius:g}, where the "
+        f"polynomial is not fitted (the largest: {seen.largest:.2g})"
+    )

@@ -12,8 +12,27 @@ import torch
 from torch import nn
 from torch.func import functional_call, jacrev
 
-from empirical.models import Activate
+from empirical.evaluation import Preactivations, preactivations
 from theory.arguments import check_seed
+
+__all__ = [
+    "AFFINE",
+    "Embedding",
+    "Margins",
+    "Preactivations",
+    "distances",
+    "embed",
+    "hessian",
+    "jacobian",
+    "layers",
+    "margins",
+    "outputs_of_weights",
+    "perturbed",
+    "preactivations",
+    "residuals",
+    "set_weights",
+    "weight_vector",
+]
 
 AFFINE = (nn.Conv2d, nn.Linear)
 
@@ -30,18 +49,6 @@ class Embedding:
     points: np.ndarray
     stress: float
     share: float
-
-
-@dataclass(frozen=True)
-class Preactivations:
-    """What enters the activations of a net on some inputs, all hidden layers together.
-
-    outside: share outside [-radius, radius]; largest: the largest absolute value
-    """
-
-    radius: float
-    outside: float
-    largest: float
 
 
 def weight_vector(model: nn.Module) -> np.ndarray:
@@ -198,25 +205,3 @@ def margins(model: nn.Module, inputs: torch.Tensor, labels: torch.Tensor) -> Mar
         found.append(gap.detach())
         distances_.append(gap.detach() / gradient.flatten(1).norm(dim=1))
     return Margins(torch.cat(found).numpy(), torch.cat(distances_).numpy())
-
-
-@torch.inference_mode()
-def preactivations(model: nn.Module, inputs: torch.Tensor, radius: float) -> Preactivations:
-    """What enters the activations of a model in evaluation mode on these inputs, against [-radius, radius]."""
-    counts, largest = [0, 0], [0.0]
-
-    def look(_: nn.Module, entered: tuple[torch.Tensor, ...]) -> None:
-        size = entered[0].abs()
-        counts[0] += int((~(size <= radius)).sum())  # so written, NaN counts as outside
-        counts[1] += size.numel()
-        largest.append(float(size.max()))
-
-    handles = [layer.register_forward_pre_hook(look) for layer in model.modules() if isinstance(layer, Activate)]
-    model.eval()
-    try:
-        for some in inputs.split(100):
-            model(some)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return Preactivations(radius, counts[0] / max(counts[1], 1), float(np.max(largest)))

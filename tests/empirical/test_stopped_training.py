@@ -1,5 +1,6 @@
 """Training that stopped for want of a finite loss: what is said of it, and that no experiment goes on with it."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -7,6 +8,9 @@ import pytest
 from empirical.data import load_data
 from empirical.experiments import branches, flat_global_minima, interpolation, perturbation_size, sgd_trajectories
 from empirical.histories import Epoch, History, check_finished
+from empirical.models import PlainCNN
+from empirical.train import TrainConfig, train
+from theory.activations import relu_approximation
 
 RATES = {
     branches: {"rate": 1e38, "subset": (50, 20)},
@@ -32,3 +36,14 @@ def test_the_last_look_is_that_of_the_net_that_was_handed_back():
     check_finished([History(looks, 2)], "this")
     with pytest.raises(ValueError, match="this needs every training to reach its end, 1 stopped: not finite"):
         check_finished([History(looks, 2), History(looks, 2, "not finite")], "this")
+
+
+@pytest.mark.parametrize("kind", ["polynomial", "relu"])
+def test_a_polynomial_that_explodes_is_reported_with_the_share_outside_its_interval(kind):
+    activation = relu_approximation(10, (-5, 5), method="least-squares") if kind == "polynomial" else "relu"
+    net = PlainCNN(activation, input_shape=(1, 8, 8))
+    rate = 0.5 if kind == "polynomial" else 1e38
+    stopped = train(net, load_data("digits", subset=(200, 50)), TrainConfig(8, rate=rate)).stopped
+    assert "\n" not in stopped
+    outside = re.search(r"; (\d+\.\d)% of what entered the activations then lay outside \+-5", stopped)
+    assert (outside is not None and float(outside[1]) > 0) == (kind == "polynomial")
