@@ -303,9 +303,10 @@ def paths(
             axes.plot(across[:1], up[:1], "o", color=look["color"], markerfacecolor="white", markersize=6.0)
             axes.plot(across[-1:], up[-1:], "*", color=look["color"], markeredgecolor="black", markersize=10.0)
             for x, y, text in zip(across, up, (texts or {}).get(label, ()), strict=False):
-                axes.annotate(text, (x, y), xytext=(2, 2), textcoords="offset points", fontsize=6.0, color="#333333")
+                axes.annotate(text, (x, y), xytext=(3, 5), textcoords="offset points", fontsize=6.0, color="#333333")
         axes.set_aspect("equal", adjustable="datalim")
         axes.tick_params(labelsize=6.0)
+        axes.locator_params(nbins=4)
         _finish(axes, "first axis of the map", "second axis", title, "", None, legend=len(series) > 1)
     return _figure(axes)
 

@@ -363,8 +363,11 @@ def _paths(result: Result, start: str) -> Any:
         ways = {run.name: points[1 + k * length : 1 + (k + 1) * length] for k, run in enumerate(runs)}
         title = "all layers" if name == "all" else f"layer {name}"
         plotting.paths(ways, title=f"{title}: share {maps[name].share:.0%}, stress {maps[name].stress:.2f}", axes=above)
-        above.plot(*points[0], "X", color="black", markersize=7)
+        above.plot(*points[0], "X", color="black", markersize=7, label="before the noise")
         errors = {e.epoch: e.train_error for e in runs[0].history.epochs}
-        texts = [f"{errors[at]:.1%}" if at in errors else "" for at in runs[0].history.weights]
+        told = {0, length // 2, length - 1}  # all of them would cover each other
+        texts = [
+            f"{errors[at]:.1%}" if k in told and at in errors else "" for k, at in enumerate(runs[0].history.weights)
+        ]
         plotting.paths({"run 1": single[name].points}, texts={"run 1": texts}, title=f"{title}: one path", axes=below)
     return figure
