@@ -69,7 +69,7 @@ class Config:
 
 
 PRESETS = {
-    "smoke": Config(data="digits", subset=(300, 100), stages=4, same=3, perturbed=2, epochs=2, rate=0.1, single=3,
+    "smoke": Config(data="digits", subset=(200, 100), stages=4, same=3, perturbed=2, epochs=2, rate=0.1, single=3,
                     layers=("all",), repeats=3),
     "cpu": Config(subset=(2000, 1000), stages=6, epochs=4, single=4, repeats=3),
     "paper": Config(),

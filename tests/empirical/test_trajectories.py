@@ -37,7 +37,7 @@ SMALL = replace(
 @pytest.fixture(scope="module")
 def smoke():
     return sgd_trajectories.compute(
-        sgd_trajectories.PRESETS["smoke"], load_data("digits", subset=(300, 100)), seed=0, device="cpu"
+        sgd_trajectories.PRESETS["smoke"], load_data("digits", subset=(200, 100)), seed=0, device="cpu"
     )
 
 
