@@ -35,12 +35,14 @@ from empirical.zero_error import Large, ZeroError
 from theory.activations import PolynomialActivation
 from theory.claims.claim import Case, Claim, Control
 from theory.claims.zero_set_dimension import CUBIC, INSTANCES, Instance, rational_data
+from theory.parallel import in_processes
 from theory.rank import numerical_rank
 
 ID = "zero-set-dimension"
 DEVICE = "cpu"  # whatever is asked for: small nets in double precision
 STATEMENT = "Where training ends at zero error, the Hessian of the error has nullity K - N*m: minima are degenerate."
 SOURCE = "Review (2018), sections 2, 3 and 7; arXiv 1703.09833, Proposition 1"
+_WORTH_PROCESSES = 10  # starts of each net; starting a process takes 3 s
 REPORTED: dict[str, float] = {}  # the source states the dimension and prints no measured nullity
 
 
@@ -114,17 +116,23 @@ def compute(
     data, the CNN takes images; without images it is left out."""
     instances = (*INSTANCES, *(wide(n) for n in config.sweep))
     problems = [(i, a) for i in instances for a in (PolynomialActivation(i.coefficients), "relu")]
+    files = [None if checkpoints is None else checkpoints / f"step-{k:03d}.npz" for k in range(len(problems))]
+    tasks = [
+        (file, instance, activation, config, seed) for file, (instance, activation) in zip(files, problems, strict=True)
+    ]
+
+    def tell(position: int, done: int, _: Arrays) -> None:
+        if progress is not None:
+            progress(done, len(problems), problems[position][0].name)
+
+    found = in_processes(_kept_ends, tasks, None if config.starts >= _WORTH_PROCESSES else 1, tell)
     ends: list[End] = []
     weights: dict[str, dict[str, torch.Tensor]] = {}
+    for arrays in found:
+        own = [End(**values) for values in from_text(arrays.pop("ends"))]
+        ends += own
+        weights[_file(own[0])] = {name: torch.from_numpy(values) for name, values in arrays.items()}
     with one_thread():  # matrices of 20 rows: more threads only wait for each other
-        for done, (instance, activation) in enumerate(problems, start=1):
-            file = None if checkpoints is None else checkpoints / f"step-{done:03d}.npz"
-            found = kept(file, partial(_ends, instance, activation, config, seed))
-            own = [End(**values) for values in from_text(found.pop("ends"))]
-            ends += own
-            weights[_file(own[0])] = {name: torch.from_numpy(values) for name, values in found.items()}
-            if progress is not None:
-                progress(done, len(problems), instance.name)
         large, twins = zero_error.on_images(data, config.images, config.nets, seed, checkpoints)
     table = [{**vars(end), "forced": 0, "conditioning": float("nan")} for end in ends]
     table += [zero_error.row(*found) for found in large]
@@ -161,6 +169,11 @@ def _columns(rows: list[dict[str, Any]], name: str, shift: float) -> tuple[list[
 def _file(end: End) -> str:
     """The name under which the nets of one kind are kept, all starts in one file: cubic-2-8-1-N4-relu."""
     return f"{end.name} {end.activation}".replace(",", "").replace("=", "").replace(" ", "-")
+
+
+def _kept_ends(file: Path | None, instance: Instance, activation: Activation, config: Config, seed: int) -> Arrays:
+    with one_thread():
+        return kept(file, partial(_ends, instance, activation, config, seed))
 
 
 def _ends(instance: Instance, activation: Activation, config: Config, seed: int) -> Arrays:
