@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from empirical import diagnostics, network_chains
+from empirical import biased_noise, diagnostics, network_chains
 from empirical.experiments import boltzmann, wide_minimum
+from empirical.langevin import Langevin
 from theory.claims import boltzmann as boltzmann_theory
 from theory.claims import wide_minimum as wide_minimum_theory
+from theory.potentials import quadratic
 
 SMALL = replace(wide_minimum.PRESETS["smoke"], dimensions=(1, 3), chains=400, steps=4000, records=100)
 
@@ -33,6 +35,34 @@ def test_theory_side_holds_and_its_control_failed_as_it_must(side):
 def test_boltzmann_holds_and_the_wrong_temperature_is_told_apart(histograms):
     assert histograms.claim.verdict == "holds"
     assert histograms.claim.control.passed
+
+
+@pytest.mark.parametrize(
+    "harmless", [{"wrong_mean": 0.0}, {"wrong_variance": 1.0}, {"wrong_temperature": 1.0}], ids=str
+)
+def test_the_control_fails_where_what_should_be_wrong_is_right(histograms, harmless):
+    series, config = histograms.series, replace(histograms.series["config"], **harmless)
+    adjusted, plain = series["runs"][-1], series["runs"][1:3]
+    control = boltzmann._control(adjusted, plain, {}, series["edges"], series["exact"], config, seed=0)
+    assert not control.passed
+
+
+def test_biased_noise_without_bias_is_langevin_descent():
+    """Variance 1/(1 - h/2) of U = x^2/2 at T = 1; a mean of m h moves it by m, a variance v scales it by v."""
+    kernel = Langevin(quadratic([1.0, 1.0]), 1.0, 0.2)
+    found = biased_noise.sample(
+        np.zeros((20_000, 2)), kernel, 60, every=60, mean=(0.0, 0.5), variance=(1.0, 2.0), rng=np.random.default_rng(0)
+    )[0]
+    assert found.mean(0) == pytest.approx([0.0, 0.5], abs=0.06)  # 5 standard errors
+    assert found.var(0) == pytest.approx(np.array([1.0, 2.0]) / 0.9, rel=0.05)
+
+
+def test_equal_wells_in_place_of_unequal_ones_are_told_apart_and_the_control_can_fail(visits):
+    config, width = visits.series["config"], visits.series["width"]
+    equal = replace(visits.series["runs"][1], exact=0.5, share=0.5, error=0.002)
+    assert wide_minimum._control(equal, config, width).passed
+    assert not wide_minimum._control(replace(equal, share=0.6), config, width).passed
+    assert not wide_minimum._control(replace(equal, error=0.2), config, width).passed
 
 
 def test_bias_shrinks_with_the_step_and_accepted_steps_have_none(histograms):

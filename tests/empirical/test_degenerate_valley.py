@@ -81,3 +81,32 @@ def test_masses_of_another_temperature_are_told_apart(result):
     wrong = [m.value for m in quadrature.well_masses(potentials.valley_and_point(2), 0.2).values()]
     cases = experiment._mass_cases(replace(run, exact=np.array(wrong)), result.series["width"])
     assert cases[0].agrees is False
+
+
+def test_the_control_can_come_out_wrong(result):
+    """Chains that do reach the exact masses are not stuck, and a valley in place of the second point is preferred."""
+    gdl, width, config = result.series["gdl"], result.series["width"], result.series["config"]
+    sgd, sgdl = result.series["stochastic"]
+    stuck = replace(gdl[0], observed=np.array([0.0, 1.0]), error=np.zeros(2))
+    alike = replace(sgdl, observed=np.array([0.3, 0.25]))
+    assert experiment._control(gdl[0], stuck, alike, width, 4.0, config).passed
+    assert not experiment._control(gdl[0], gdl[0], alike, width, 4.0, config).passed
+    assert not experiment._control(gdl[0], stuck, sgd, width, 4.0, config).passed
+    blurred = replace(gdl[0], error=np.ones(2))
+    assert not experiment._control(blurred, stuck, alike, width, 4.0, config).passed
+
+
+def test_the_preference_of_uniform_starts_is_none():
+    """Points spread evenly gain the strip's larger area over the disc's: that much is not SGD's doing."""
+    points = np.random.default_rng(0).uniform(0, 8, size=(100, 400, 2))
+    observed, error = experiment._shares(points, potentials.valley_and_point(2))
+    assert observed[0] - observed[1] == pytest.approx(experiment.UNIFORM, abs=0.01)
+    unknown = np.full(2, np.nan)
+    still = experiment.Visits("no descent", observed, error, unknown, observed[None], unknown, np.nan, points[..., 1])
+    assert experiment._preference(still, 4.0).agrees is None
+
+
+def test_the_exponent_of_isolated_wells_is_refused_and_that_of_a_valley_would_not_be(monkeypatch):
+    assert theory_side.control().passed
+    monkeypatch.setattr(theory_side, "review_wells", potentials.valley_and_point)
+    assert not theory_side.control().passed

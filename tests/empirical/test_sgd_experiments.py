@@ -35,6 +35,19 @@ def test_sgd_converges_where_it_should_and_not_with_a_constant_rate():
     assert set(sgd_convergence.draw(result)) == {"convergence"}
 
 
+def test_the_control_of_convergence_fails_where_the_rate_does_decrease():
+    config = replace(sgd_convergence.PRESETS["smoke"], steps=400, anneal_steps=400)
+    rng = np.random.default_rng(0)
+    ends = {name: {400: rng.normal(size=2000) / 20} for name in ("convex", "pseudo-convex", "constant rate")}
+    found = ends | {"two wells": {400: np.full(2000, sgd_convergence.LOCAL)}}
+    found |= {"slow cooling": dict.fromkeys(range(12), 0.9), "fast cooling": {400: 0.02}}
+    assert not sgd_convergence._judge(found, config)[1].passed
+    found["constant rate"] = {400: rng.normal(size=2000) / 4}
+    assert sgd_convergence._judge(found, config)[1].passed
+    found["slow cooling"] = dict.fromkeys(range(12), 0.0)  # nobody left the local minimum
+    assert not sgd_convergence._judge(found, config)[1].passed
+
+
 def test_slopes_in_the_convergence_experiment_vanish_at_the_minima_named():
     assert sgd_convergence.slope(np.array([sgd_convergence.LOCAL, sgd_convergence.GLOBAL])) == pytest.approx(
         0, abs=1e-6
@@ -65,6 +78,15 @@ def test_minibatch_gradients_have_the_mean_and_variance_of_drawing_without_repla
         assert row["largest_z_of_variance"] < 5
     assert noise.claim.control.passed
     assert set(gradient_noise.draw(noise)) == {"histograms", "distance"}
+
+
+def test_the_control_fails_where_no_class_is_left_out(noise):
+    early, config = noise.series["found"][0], noise.series["config"]
+    labels = load_data("digits", subset=config.subset, seed=0).train_labels.numpy()
+    rng = np.random.default_rng(1)
+    assert gradient_noise._control(early, noise.table, labels, config, rng).passed
+    nobody = np.append(labels[:-1], 99)  # the "last class" is one image of 1,000
+    assert not gradient_noise._control(early, noise.table, nobody, config, rng).passed
 
 
 def test_the_two_ways_of_drawing_are_told_apart(noise):

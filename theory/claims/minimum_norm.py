@@ -72,11 +72,24 @@ def problem(n: int, k: int, seed: int) -> tuple[sp.Matrix, sp.Matrix, sp.Matrix]
 
 
 def control(seed: int = 0) -> Control:
-    """From a start outside the span of the data SGD must miss the minimum-norm solution, by that part of the start."""
+    """By the tests of the claim: SGD from outside the span of the data, and two layers, must miss the minimum norm."""
     inputs, targets, start = problem(3, 5, seed)
-    least = np.array(predicted(inputs, targets, 0 * start), dtype=float).ravel()
-    missed = float(np.linalg.norm(observed(inputs, targets, start, seed) - least))
-    return Control("start outside the span of the data: not the minimum norm", "> 0.1", missed, passed=missed > 0.1)
+    least, seen = predicted(inputs, targets, 0 * start), observed(inputs, targets, start, seed)
+    _, ends = two_layers(*STARTS[-1])
+    return Control(
+        f"start outside the span of the data, two layers from {STARTS[-1]}: the minimum norm must be refused",
+        {"distance": "not 0", "norm^2": f"not {LEAST:g}"},
+        {"distance": float(np.linalg.norm(seen - _floats(least))), "norm^2": ends},
+        passed=not _same(seen, least) and not abs(ends - LEAST) < TWO_LAYERS,
+    )
+
+
+def _same(seen: np.ndarray, exact: sp.Matrix) -> bool:
+    return bool(np.abs(_floats(exact) - seen).max() < 1e-10)
+
+
+def _floats(exact: sp.Matrix) -> np.ndarray:
+    return np.array(exact, dtype=float).ravel()
 
 
 def check(seed: int = 0) -> Claim:
@@ -86,11 +99,10 @@ def check(seed: int = 0) -> Claim:
         inputs, targets, start = problem(n, k, seed)
         for name, begin in (("start 0: minimum norm", 0 * start), ("any start: nearest solution", start)):
             exact, seen = predicted(inputs, targets, begin), observed(inputs, targets, begin, seed)
-            close = bool(np.abs(np.array(exact, dtype=float).ravel() - seen).max() < 1e-10)
+            close = _same(seen, exact)
             shown = [Fraction(int(v.p), int(v.q)) for v in exact]
             cases.append(Case(f"N={n}, K={k}, {name}", shown, seen, close))
-            least = np.array(predicted(inputs, targets, 0 * start), dtype=float).ravel()
-            least_norm.append(bool(np.abs(seen - least).max() < 1e-10))
+            least_norm.append(_same(seen, predicted(inputs, targets, 0 * start)))
         kept = unchanged(inputs, targets, start, seed)
         cases.append(Case(f"N={n}, K={k}, part outside the span of the data", "unchanged", kept, kept))
     for first, second in STARTS:
