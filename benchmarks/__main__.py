@@ -109,7 +109,7 @@ def zero_sets(systems: str | None, peers: str, seconds: float, json_file: str | 
 
 @cli.command()
 @click.option("--systems", help="Names of families, separated by commas; all by default.")
-@click.option("--sets", default=40, show_default=True, type=click.IntRange(min=1), help="New data sets for each.")
+@click.option("--sets", default=200, show_default=True, type=click.IntRange(min=1), help="New data sets for each.")
 @to_json
 def family(systems: str | None, sets: int, json_file: str | None) -> None:
     """Network families: found once by monodromy, then solved again for new data on all processors."""
