@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from theory.local_signs import Signs, one_sign, signs_near_zero, sum_of_separate
+from theory.effort import Effort, TooMuchWork
+from theory.local_signs import Signs, as_integers, one_sign, signs_near_zero, sum_of_separate
 from theory.polynomials import Polynomial, gaussian
 from theory.splitting import compose, diagonalize, hessian, signs_on_kernel
 from theory.systems import PolynomialSystem
@@ -18,6 +19,8 @@ Kind = Literal["minimum", "maximum", "saddle", "constant", "undecided"]
 
 _MARGIN = 1e-8  # relative; below it the eigenvalues and gradients of rounded points say nothing
 _FEW_TERMS = 60
+_STEPS = 2_000_000  # a few seconds
+_MOST_TERMS = 20_000  # of a function that is expanded
 
 
 class NotCriticalError(ValueError):
@@ -48,10 +51,18 @@ def classify(f: Any, point: Mapping[Any, Any] | Sequence[Any] | np.ndarray) -> C
 
     Method: signs of the Hessian by exact congruence; where it is degenerate the splitting lemma removes the
     non-degenerate directions and the rest is decided by its exact signs (`theory.local_signs`). Points that are not
-    rational are judged by the Hessian's eigenvalues, with a margin.
+    rational are judged by the Hessian's eigenvalues, with a margin. The work is bounded: what takes more than a few
+    seconds is `undecided`, and the reason says so.
     Raises NotCriticalError with the norm of the gradient; ValueError for what is not a real polynomial or not a point.
     Source: Gromoll and Meyer 1969 (splitting lemma); Mather 1968 (finite determinacy).
     """
+    try:
+        return _classify(f, point, Effort(_STEPS))
+    except TooMuchWork as error:
+        return CriticalPoint("undecided", None, f"an exact decision is too much work: {error}")
+
+
+def _classify(f: Any, point: Any, effort: Effort) -> CriticalPoint:
     polynomial, exact_coefficients, names = _polynomial(f, point)
     values, rounded = _coordinates(point, names)
     rounded = rounded or any(_is_long(c.re) for c in polynomial.terms.values())
@@ -59,10 +70,10 @@ def classify(f: Any, point: Mapping[Any, Any] | Sequence[Any] | np.ndarray) -> C
         for p, candidate in ((polynomial, values), (_short(polynomial), [_simple(value) for value in values])):
             if (even := _on_smooth_even_zeros(p, candidate)) is not None:
                 return even
-            shifted = _shift(p, candidate)
+            shifted = _shift(p, candidate, effort)
             slope = [c.re for e, c in shifted.terms.items() if sum(e) == 1]
             if not slope:
-                return _classify_at_zero(shifted)
+                return _classify_at_zero(shifted, effort)
             if not rounded:  # nothing in the input is rounded: a small gradient is a gradient
                 raise _not_critical(math.hypot(*map(float, slope)))
     return _classify_by_eigenvalues(polynomial, np.array([float(value) for value in values]))
@@ -89,6 +100,8 @@ def _polynomial(f: Any, point: Any) -> tuple[Polynomial, bool, tuple[str, ...]]:
             raise ValueError(f"classify needs a function of at least one unknown, got the constant {expression}")
         decimals = {number: sp.Rational(_simple(gaussian(number).re)) for number in expression.atoms(sp.Float)}
         expression = expression.xreplace(decimals)  # before products of decimals are rounded
+        if _terms_at_most(expression) > _MOST_TERMS:
+            raise TooMuchWork(f"expanded, the function may have more than {_MOST_TERMS:,} terms")
         ordered = sorted({str(s): s for s in symbols}.values(), key=str)
         polynomial, names = Polynomial.from_sympy(expression, ordered), tuple(map(str, ordered))
         coefficients = sp.Poly(expression, *ordered).coeffs() if ordered else []
@@ -96,6 +109,18 @@ def _polynomial(f: Any, point: Any) -> tuple[Polynomial, bool, tuple[str, ...]]:
     if not polynomial.is_real:
         raise ValueError("classify needs real coefficients, got complex ones: minima exist for real functions only")
     return polynomial, exact, names
+
+
+def _terms_at_most(expression: Any) -> int:
+    """A bound on the number of terms of an expression when it is expanded."""
+    if expression.is_Add:
+        return sum(map(_terms_at_most, expression.args))
+    if expression.is_Mul:
+        return math.prod(map(_terms_at_most, expression.args))
+    if expression.is_Pow and expression.exp.is_Integer and expression.exp > 0:
+        base = _terms_at_most(expression.base)
+        return math.comb(base + int(expression.exp) - 1, base - 1) if base < _MOST_TERMS else base
+    return 1
 
 
 def _coordinates(point: Any, names: tuple[str, ...]) -> tuple[list[Fraction], bool]:
@@ -140,11 +165,13 @@ def _short(polynomial: Polynomial) -> Polynomial:
     return Polynomial(terms, polynomial.n_variables)
 
 
-def _shift(polynomial: Polynomial, point: Sequence[Fraction]) -> Polynomial:
+def _shift(polynomial: Polynomial, point: Sequence[Fraction], effort: Effort) -> Polynomial:
     """f(point + u) - f(point) as a polynomial in u."""
     n = polynomial.n_variables
-    moved = [Polynomial.variable(k, n) + value for k, value in enumerate(point)]
-    shifted = compose(polynomial, moved, n, polynomial.degree)
+    shifted = polynomial
+    if any(point):
+        moved = [Polynomial.variable(k, n) + value for k, value in enumerate(point)]
+        shifted = compose(polynomial, moved, n, polynomial.degree, effort)
     return Polynomial({e: c for e, c in shifted.terms.items() if any(e)}, n)
 
 
@@ -157,31 +184,33 @@ def _on_smooth_even_zeros(f: Polynomial, point: Sequence[Fraction]) -> CriticalP
     Tried before the point is moved to 0, which makes many terms of few: (1 - w_1 ... w_n)^2 has 3, moved to 1 over 3^n.
     None where that does not decide; not tried in two variables, where other tests are quick, nor with many terms.
     """
-    import sympy as sp
-
     n = f.n_variables
     if n < 3 or len(f.terms) > _FEW_TERMS:
         return None
-    symbols = sp.symbols(f"x:{n}")
-    place = dict(zip(symbols, map(sp.Rational, point), strict=True))
-    poly = sp.Poly(f.to_sympy(symbols), *symbols)
-    constant, factors = sp.sqf_list(poly - poly.eval(tuple(place.values())))
+
+    def at_point(p: Polynomial) -> Fraction:
+        return Fraction(p.evaluate(point, lambda c: c.re))
+
+    difference = f - at_point(f)
+    if not difference.terms:
+        return None
+    constant, factors = as_integers(difference).factor_squarefree()
     if not factors or any(power % 2 for _, power in factors):
         return None
-    for factor, power in factors:
-        at_point = [p.eval(tuple(place.values())) for p in (factor, *(factor.diff(s) for s in symbols))]
-        if not at_point[0] and any(at_point[1:]):
+    for found, power in factors:
+        factor = Polynomial({tuple(map(int, e)): gaussian(int(c)) for e, c in found.terms()}, n)
+        if not at_point(factor) and any(at_point(factor.diff(k)) for k in range(n)):
             reason = f"the function is a constant {'plus' if constant > 0 else 'minus'} even powers of factors only"
             reason += f"; one, of power {power}, is 0 on a smooth hypersurface through the point"
             return CriticalPoint("minimum" if constant > 0 else "maximum", False, reason)
     return None
 
 
-def _classify_at_zero(f: Polynomial) -> CriticalPoint:
+def _classify_at_zero(f: Polynomial, effort: Effort) -> CriticalPoint:
     """f without constant and linear terms, exact."""
     if not f.terms:
         return CriticalPoint("constant", False, "the function is constant")
-    squares, basis = diagonalize(hessian(f))
+    squares, basis = diagonalize(hessian(f), effort)
     rank = sum(1 for s in squares if s)
     signature = f"Hessian: {sum(s > 0 for s in squares)} positive, {sum(s < 0 for s in squares)} negative"
     signature += f", {len(squares) - rank} zero eigenvalues"
@@ -191,7 +220,7 @@ def _classify_at_zero(f: Polynomial) -> CriticalPoint:
         return _named(quadratic, signature, has_negative)
     whole = signs_near_zero(f) if rank == 0 or f.n_variables <= 2 else None
     if whole is None or whole.positive is None or whole.negative is None:
-        rest = signs_on_kernel(f, squares, basis)
+        rest = signs_on_kernel(f, squares, basis, effort)
         whole = sum_of_separate([quadratic, rest]) if quadratic else rest
     if rank and (whole.positive is None or whole.negative is None):
         whole = signs_near_zero(f)
@@ -222,8 +251,8 @@ def _classify_by_eigenvalues(f: Polynomial, point: np.ndarray) -> CriticalPoint:
     if norm > _MARGIN * scale:
         raise _not_critical(norm)
     n = f.n_variables
-    matrix = np.array([[f.diff(i).diff(j).evaluate(list(point), _real) for j in range(n)] for i in range(n)])
-    eigenvalues = np.linalg.eigvalsh(matrix)
+    hessian = np.array([[f.diff(i).diff(j).evaluate(list(point), _real) for j in range(n)] for i in range(n)])
+    eigenvalues = np.linalg.eigvalsh(hessian)
     cut = _MARGIN * max(1.0, float(abs(eigenvalues).max()))
     positive, negative = int((eigenvalues > cut).sum()), int((eigenvalues < -cut).sum())
     signature = f"Hessian at the rounded point: {positive} positive, {negative} negative eigenvalues"

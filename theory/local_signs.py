@@ -4,18 +4,19 @@ Complete in one and two variables. In more: sums over separate variables, even p
 curves along which both signs show; otherwise the answer stays open and says so.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice, product
-from typing import TYPE_CHECKING
+from math import lcm
 
 import numpy as np
+from flint import Ordering, fmpz_mpoly, fmpz_mpoly_ctx
 
-from theory.polynomials import Polynomial
+from theory.plane_branches import has_real_branch
+from theory.polynomials import Polynomial, gaussian
 
-if TYPE_CHECKING:
-    import sympy as sp
+_VALUES = 100_000  # of single terms along curves: about a second
 
 
 @dataclass(frozen=True)
@@ -112,137 +113,120 @@ def _even_powers(polynomial: Polynomial) -> Signs | None:
 
 
 def _by_factors(polynomial: Polynomial) -> Signs | None:
-    """Decided by the irreducible factors that vanish at 0: an odd one with real points near 0 changes the sign there.
+    """Decided by the factors that vanish at 0: an odd one with real points near 0 changes the sign there.
 
-    None where three or more variables leave a singular factor open.
+    In two variables factors free of squares do, in more they are irreducible. None where one is left open in three or
+    more variables.
     """
-    import sympy as sp
-
-    symbols = sp.symbols(f"x:{polynomial.n_variables}")
-    constant, factors = sp.factor_list(polynomial.to_sympy(symbols), *symbols)
+    whole = as_integers(polynomial)
+    if _is_long_to_factor(whole):
+        return Signs(None, None, None, f"factoring {len(whole)} terms of degree {polynomial.degree} is too much work")
+    constant, factors = whole.factor_squarefree() if polynomial.n_variables == 2 else whole.factor()
     sign = 1 if constant > 0 else -1
     isolated: bool | None = True
-    undecided = False
-    for expression, multiplicity in factors:
-        factor = Polynomial.from_sympy(expression, symbols)
-        at_zero = factor.terms.get((0,) * polynomial.n_variables)
+    undecided: Signs | None = None
+    for factor, multiplicity in factors:
+        terms = {tuple(map(int, e)): int(c) for e, c in factor.terms()}
+        at_zero = terms.get((0,) * polynomial.n_variables)
         if at_zero is not None:
-            sign *= -1 if at_zero.re < 0 and multiplicity % 2 else 1
+            sign *= -1 if at_zero < 0 and multiplicity % 2 else 1
             continue
-        signs = _signs_of_factor(factor)
+        signs = _signs_of_factor(terms)
         if multiplicity % 2:
             if signs.positive and signs.negative:
-                return both(f"its factor {_shown(expression, symbols)} changes sign in every neighbourhood")
-            undecided |= signs.positive is None or signs.negative is None
+                return both(f"its factor {_shown(factor)} changes sign in every neighbourhood")
+            undecided = signs if signs.positive is None or signs.negative is None else undecided
             sign *= -1 if signs.negative else 1
         if isolated is not False and not signs.isolated:
             isolated = signs.isolated
-    if undecided:
-        return None
+    if undecided is not None:
+        return undecided if polynomial.n_variables == 2 else None
     kinds = "every factor through the point keeps its sign or has an even power"
     return one_sign(sign, isolated, kinds)
 
 
-def _signs_of_factor(factor: Polynomial) -> Signs:
-    """Signs near 0 of an irreducible polynomial in two or more variables that vanishes at 0."""
+def as_integers(polynomial: Polynomial) -> fmpz_mpoly:
+    """A positive multiple of a real polynomial, with integers as coefficients."""
+    names = tuple("xyzuvw"[: polynomial.n_variables]) if polynomial.n_variables <= 6 else ("x", polynomial.n_variables)
+    ring = fmpz_mpoly_ctx.get(names, Ordering.lex)
+    return ring.from_dict(integer_terms(polynomial))
+
+
+def integer_terms(polynomial: Polynomial) -> dict[tuple[int, ...], int]:
+    """The terms of a positive multiple of a real polynomial, with integers as coefficients."""
+    scale = lcm(*(c.re.denominator for c in polynomial.terms.values()))
+    return {e: int(c.re * scale) for e, c in polynomial.terms.items()}
+
+
+def _is_long_to_factor(polynomial: fmpz_mpoly) -> bool:
+    """Factoring takes some 10 s for two variables of degree 100 each and few terms, or tens of thousands of terms."""
+    *_, second, first = (0, *sorted(polynomial.degrees()))
+    return len(polynomial) > 20_000 or (first + 1) * (second + 1) > (
+        4_000 if len(polynomial.degrees()) > 2 else 100_000
+    )
+
+
+def _signs_of_factor(terms: dict[tuple[int, ...], int]) -> Signs:
+    """Signs near 0 of a polynomial without square factors that vanishes at 0, irreducible where n > 2."""
+    factor = Polynomial({e: gaussian(c) for e, c in terms.items()}, len(next(iter(terms))))
     if lowest_form(factor).degree == 1:
         return both("its gradient is not 0")
-    if factor.n_variables == 2:
-        return _irreducible_in_two(factor)
-    return _even_powers(factor) or _along_curves(factor)
-
-
-def _irreducible_in_two(factor: Polynomial) -> Signs:
-    """Signs near 0 of an irreducible polynomial in two variables, by counting its zeros on a small circle.
-
-    The circle is smaller than every distance at which the curve turns round or crosses itself, so each zero on it is
-    the end of one real branch through 0, across which the polynomial, free of squares, changes its sign.
-    """
-    import sympy as sp
-
-    x, y, t = sp.symbols("x y t")
-    curve = sp.Poly(factor.to_sympy((x, y)), x, y)
-    turning = sp.Poly(x * curve.diff(y).as_expr() - y * curve.diff(x).as_expr(), x, y)
-    if turning.is_zero:  # a multiple of x^2 + y^2
-        return one_sign(next(iter(factor.terms.values())).re, True, "a multiple of the squared distance")
-    radius = min(_least_root(curve.resultant(turning)), _least_root(_swapped(curve).resultant(_swapped(turning))))
-    radius = radius / 2
-    on_circle = sp.Poly(
-        sp.together(
-            curve.as_expr().subs(
-                {x: radius * (1 - t**2) / (1 + t**2), y: 2 * radius * t / (1 + t**2)}, simultaneous=True
-            )
-        ).as_numer_denom()[0],
-        t,
-    )
-    opposite = curve.eval({x: -radius, y: 0})  # t = infinity
-    if not opposite or on_circle.count_roots():
+    if factor.n_variables > 2:
+        return _even_powers(factor) or _along_curves(factor)
+    crosses = has_real_branch({(i, j): c for (i, j), c in terms.items()})
+    if crosses is None:
+        return Signs(
+            None, None, None, "whether a curve of its zeros passes through the point is too much work to decide"
+        )
+    if crosses:
         return both("it has real branches through the point")
-    return one_sign(Fraction(int(sp.sign(opposite))), True, "it has no real branch through the point")
+    return one_sign(terms[min(terms)], True, "it has no real branch through the point")
 
 
-def _swapped(polynomial: "sp.Poly") -> "sp.Poly":
-    import sympy as sp
-
-    x, y = polynomial.gens
-    return sp.Poly(polynomial.as_expr(), y, x)
-
-
-def _least_root(polynomial: "sp.Poly") -> "sp.Rational":
-    """A positive lower bound of the absolute values of all non-zero roots (Cauchy's bound, turned round)."""
-    import sympy as sp
-
-    coefficients = polynomial.all_coeffs()[::-1]
-    while coefficients and not coefficients[0]:
-        coefficients = coefficients[1:]
-    largest = max((abs(c) for c in coefficients[1:]), default=sp.Integer(0))
-    bound = abs(coefficients[0]) / (abs(coefficients[0]) + largest)
-    return sp.Rational(1, 2 ** max(0, int(sp.ceiling(-sp.log(bound, 2)))))  # short numbers keep Sturm's chain short
-
-
-def _shown(expression: "sp.Expr", symbols: Sequence["sp.Symbol"]) -> str:
-    names = dict(zip(symbols, "xyzuvw", strict=False)) if len(symbols) <= 6 else {}
-    return str(expression.subs(names)) if names else str(expression)
+def _shown(factor: fmpz_mpoly) -> str:
+    text = str(factor).replace("^", "**")
+    return text if len(text) < 80 else text[:77] + "..."
 
 
 def _along_curves(polynomial: Polynomial, tries: int = 400) -> Signs:
     """Signs seen along curves t -> (c_1 t^a_1, ..., c_n t^a_n): where one shows it is proven, its absence is not."""
     rng = np.random.default_rng(0)
     n = polynomial.n_variables
-    seen = {1: False, -1: False}
-    lowest = lowest_form(polynomial)
-    for simple in islice(product((1, 0, -1), repeat=n), 1000):  # the signs of symmetric forms show along these
-        value = sum((c.re * _product(d**p for d, p in zip(simple, e, strict=True)) for e, c in lowest.terms.items()),
-                    Fraction(0))  # fmt: skip
-        if value:
-            seen[1 if value > 0 else -1] = True
-    for attempt in range(tries):
-        if seen[1] and seen[-1]:
-            return both("both signs show along curves through the point")
-        weights = rng.integers(1, 1 + min(4, 1 + attempt // 50), size=n)
-        direction = [
-            Fraction(int(p), int(q)) for p, q in zip(rng.integers(-6, 7, n), rng.integers(1, 5, n), strict=True)
-        ]
-        by_order: dict[int, Fraction] = {}
-        for e, c in polynomial.terms.items():
-            order = int(np.dot(weights, e))
-            value = c.re * _product(d**p for d, p in zip(direction, e, strict=True))
-            by_order[order] = by_order.get(order, Fraction(0)) + value
-        leading = next((by_order[order] for order in sorted(by_order) if by_order[order]), Fraction(0))
-        if leading:
-            seen[1 if leading > 0 else -1] = True
-    if seen[1] and seen[-1]:
+    terms = integer_terms(polynomial)
+    order = lowest_form(polynomial).degree
+    lowest = {e: c for e, c in terms.items() if sum(e) == order}
+    seen = set()
+    for simple in islice(product((1, 0, -1), repeat=n), min(1000, _VALUES // len(lowest))):
+        seen.add(_sign_along(lowest, simple, (1,) * n))  # the signs of symmetric forms show along these
+    for attempt in range(tries := min(tries, _VALUES // len(terms))):
+        if {1, -1} <= seen:
+            break
+        weights = rng.integers(1, 1 + min(4, 1 + attempt // 50), size=n).tolist()
+        above, below = rng.integers(-6, 7, n).tolist(), rng.integers(1, 5, n).tolist()
+        # the coefficients above / below, with 12 t for t, which makes them whole
+        direction = [12**weight * p // q for weight, p, q in zip(weights, above, below, strict=True)]
+        seen.add(_sign_along(terms, direction, weights))
+    if {1, -1} <= seen:
         return both("both signs show along curves through the point")
     return Signs(
-        seen[1] or None,
-        seen[-1] or None,
+        1 in seen or None,
+        -1 in seen or None,
         None,
         f"no exact rule decides its signs in {n} variables; {tries} curves through the point showed one sign only",
     )
 
 
-def _product(factors: Iterable[Fraction]) -> Fraction:
-    result = Fraction(1)
-    for factor in factors:
-        result *= factor
-    return result
+def _sign_along(terms: Mapping[tuple[int, ...], int], direction: Sequence[int], weights: Sequence[int]) -> int:
+    """The sign at small t > 0 on the curve t -> direction t^weights; 0 where the polynomial vanishes there."""
+    tables = [[d**power for power in range(most + 1)] for d, most in zip(direction, map(max, zip(*terms, strict=True)),
+                                                                        strict=True)]  # fmt: skip
+    by_order: dict[int, int] = {}
+    for e, c in terms.items():
+        order = 0
+        for power, weight, table in zip(e, weights, tables, strict=True):
+            if power:
+                order += power * weight
+                c *= table[power]
+        by_order[order] = by_order.get(order, 0) + c
+    leading = next((by_order[order] for order in sorted(by_order) if by_order[order]), 0)
+    return (leading > 0) - (leading < 0)

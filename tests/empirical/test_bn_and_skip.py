@@ -48,22 +48,38 @@ def test_the_seed_alone_makes_the_weights():
     assert not torch.equal(one["layers.0.weight"], other["layers.0.weight"])
 
 
-def test_the_experiment_sees_through_a_change_of_scale_and_draws_its_figures():
+@pytest.fixture(scope="module")
+def smoke():
     config = experiment.PRESETS["smoke"]
-    result = experiment.compute(config, load_data("digits", subset=config.subset), seed=0, device="cpu")
-    assert result.claim.control.passed
-    assert len(result.table) == 4 * config.seeds
-    assert set(experiment.draw(result)) == {"profiles", "contours", "rises"}
+    return experiment.compute(config, load_data("digits", subset=config.subset), seed=0, device="cpu")
+
+
+def test_the_experiment_sees_through_a_change_of_scale_and_draws_its_figures(smoke):
+    config = experiment.PRESETS["smoke"]
+    assert smoke.claim.control.passed
+    assert len(smoke.table) == 4 * config.seeds
+    assert len(smoke.claim.observed) == len(experiment.PAIRS)
+    assert set(experiment.draw(smoke)) == {"profiles", "contours", "rises"}
 
 
 def test_nets_that_have_not_learnt_decide_nothing():
     config = experiment.PRESETS["smoke"]
     nets = [
-        experiment.Net(kind, k, loss, 0.5, rise + 0.01 * k)
+        experiment.Net(kind, k, loss, 0.5, rise + 0.01 * k, 0.0)
         for kind, loss, rise in (("skip, BN", 0.1, 1.0), ("BN", 0.1, 3.0), ("skip", 2.3, 3.0), ("neither", 0.1, 3.0))
         for k in range(config.seeds)
     ]
-    skips, norm = experiment._cases(nets, config, learnt=2.0)
-    assert skips.agrees is True
-    assert norm.agrees is None
-    assert "3 of 6 nets have not learnt" in norm.observed
+    cases = experiment._cases(nets, config, learnt=2.0)
+    assert [case.agrees for case in cases] == [True, None, None, False]  # the last: 3.0 with it, 3.0 without
+    assert "3 of 6 nets have not learnt" in cases[2].observed
+
+
+@pytest.mark.parametrize(("kind", "passes"), [("skip, BN", True), ("skip", False)])
+def test_the_control_fails_where_the_scale_of_the_weights_changes_the_function(smoke, kind, passes):
+    config = experiment.PRESETS["smoke"]
+    data = load_data("digits", subset=config.subset)
+    skip, batchnorm = experiment.KINDS[kind]
+    net = ResNet(config.depth, config.width, skip=skip, batchnorm=batchnorm, input_shape=(1, 8, 8))
+    net.load_state_dict(smoke.weights[kind])
+    some = data.train_inputs[:100], data.train_labels[:100]
+    assert experiment._control([net.eval()] * 3, some, config, seed=0).passed is passes

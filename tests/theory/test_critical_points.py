@@ -1,5 +1,6 @@
 """classify against the slides' cases, textbook singularities, and what no change of coordinates may alter."""
 
+import time
 from fractions import Fraction
 
 import pytest
@@ -7,6 +8,7 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from theory import plane_branches
 from theory.critical_points import NotCriticalError, classify
 from theory.systems import PolynomialSystem
 
@@ -37,6 +39,29 @@ KNOWN = [
     (x**4 + y**2 * x**2 * 5 + y**4 - 3 * x**3 * y, "minimum", True),
     (x**4 + y**4 - 3 * x**2 * y**2, "saddle", False),
     (x**4 + y**4 + z**4 + w**4 - sp.Rational(401, 100) * x * y * z * w, "saddle", False),  # negative near (1, 1, 1, 1)
+    (x**4 + y**6, "minimum", True),
+    (x**2 + y**4 + z**6, "minimum", True),
+    (x**2 - 2 * x * y + y**2, "minimum", False),
+    (x * y * z, "saddle", False),
+    (-((x * y * z) ** 2), "maximum", False),
+    (x**2 * y**3, "saddle", False),
+    (x**2 + y**2 + 2 * x * z**2 + z**4, "minimum", False),  # (x + z^2)^2 + y^2
+    (x**2 + y**2 + 2 * x * z**2 + z**4 - z**5, "saddle", False),
+    (x**2 + y**2 + 2 * x * z**2 + z**4 + z**6, "minimum", True),
+    (x**2 + w**2 + (y * z) ** 2, "minimum", False),
+    (x**2 - w**2 + (y * z) ** 2, "saddle", True),
+    (x**4 + y**4 - sp.Rational(5, 2) * x**2 * y**2, "saddle", False),
+    ((x - y**2) ** 2 * (1 + y), "minimum", False),
+    ((x - y**2) ** 2 + (y - z**2) ** 2 + z**20, "minimum", True),
+    ((x - y**2) ** 2 + (y - z**2) ** 2 - z**21, "saddle", False),
+    ((x**2 - y**3) ** 2 + x * y**7, "saddle", False),
+    ((x**2 - y**3) ** 2 + y**13, "minimum", True),
+    ((x**2 - y**3) ** 2 + y**100, "minimum", True),
+    ((x**2 - y**3) ** 2 - y**100, "saddle", False),
+    ((x**2 - 2 * y**2) ** 2 + y**30, "minimum", True),
+    ((x**2 - 2 * y**2) ** 2 - y**30, "saddle", False),
+    (x**100 + x**51 * y**51 + y**100, "minimum", True),
+    ((x + y + z) ** 12 * (1 + x * y) ** 3, "minimum", False),
 ]
 
 
@@ -112,6 +137,70 @@ def test_values_on_small_circles_never_contradict_the_kind(terms):
         assert max(values) <= 0
     if min(values) < 0 < max(values):
         assert result.kind == "saddle"
+
+
+@pytest.mark.parametrize(
+    ("f", "point", "kind", "strict"),
+    [
+        ((x - y) ** 2, (3, 3), "minimum", False),
+        (x**2 * y**3, (0, 5), "minimum", False),
+        (x**2 * y**3, (0, -5), "maximum", False),
+        (
+            (x - sp.Rational(1, 3)) ** 2 - (y - sp.Rational(2, 7)) ** 4,
+            (Fraction(1, 3), Fraction(2, 7)),
+            "saddle",
+            False,
+        ),
+        (x**3 - 3 * x + y**2, (1, 0), "minimum", True),
+        (x**3 - 3 * x + y**2, (-1, 0), "saddle", True),
+        ((x**2 - 2) * (y**2 - 3), (2**0.5, 3**0.5), "saddle", True),
+        ((x**2 + y**2 - 1) ** 2, (Fraction(3, 5), Fraction(4, 5)), "minimum", False),
+        ((x**2 + y**2 + z**2 - 1) ** 2, (Fraction(2, 3), Fraction(2, 3), Fraction(1, 3)), "minimum", False),
+    ],
+)
+def test_known_cases_elsewhere(f, point, kind, strict):
+    result = classify(f, point)
+    assert (result.kind, result.strict) == (kind, strict)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        (x + y + z + w) ** 200,
+        (x + y + z + w) ** 20 + x**30,
+        (x + y + z) ** 60 + x**70,
+        (x**2 - 2 * y**2) ** 2 + y**100,
+        sum(sp.symbols("v:10")) ** 6 - sp.Symbol("v0") ** 7,
+    ],
+    ids=str,
+)
+def test_what_takes_too_long_is_undecided_and_says_so(f):
+    started = time.process_time()
+    result = classify(f, [0] * len(f.free_symbols))
+    assert result.kind == "undecided"
+    assert "too much work" in result.reason
+    assert time.process_time() - started < 20  # some 4 s, and room for a slow machine
+
+
+CURVES = st.dictionaries(
+    st.tuples(st.integers(0, 6), st.integers(0, 6)).filter(lambda e: 2 <= sum(e) <= 8),
+    st.integers(-3, 3).filter(bool),
+    min_size=2,
+    max_size=4,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(CURVES, st.booleans())
+def test_newtons_polygon_and_the_zeros_on_a_small_circle_agree_on_branches(terms, square):
+    curve = sp.Poly(terms, x, y)
+    curve = curve**2 + sp.Poly(y**9 - x**9, x, y) if square else curve  # squares have double roots along the edges
+    for factor, _ in curve.sqf_list()[1]:
+        plane = {tuple(map(int, e)): int(c) for e, c in factor.terms()}
+        if (0, 0) in plane:
+            continue
+        by_polygon, on_circle = plane_branches.by_polygon(plane), plane_branches.on_circle(plane)
+        assert None in (by_polygon, on_circle) or by_polygon == on_circle
 
 
 def test_an_open_case_is_undecided_and_says_why():
