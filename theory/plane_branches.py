@@ -109,7 +109,7 @@ def on_circle(curve: Plane) -> bool | None:
     """The same by the zeros on a circle within all places, but 0, where the curve turns round or crosses itself."""
     ring = fmpz_mpoly_ctx.get(("x", "y"), Ordering.lex)
     x, y = ring.gens()
-    whole = ring.from_dict({exponents: c for exponents, c in curve.items()})
+    whole = ring.from_dict(dict(curve.items()))
     turning = _turning(whole, x, y)
     if not turning:
         return False  # it is made of circles

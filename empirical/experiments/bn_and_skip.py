@@ -145,8 +145,8 @@ def compute(
         side="empirical",
         statement=STATEMENT,
         source=SOURCE,
-        tolerance=f"Student's intervals over {config.seeds} seeds, error rate 0.01 shared by {len(PAIRS)} tests; a mean "
-        f"log ratio surely below {config.effect} counts as no smoother",
+        tolerance=f"Student's intervals over {config.seeds} seeds, error rate 0.01 shared by {len(PAIRS)} tests; a "
+        f"mean log ratio surely below {config.effect} counts as no smoother",
         seed=seed,
         note=_note(nets, curvature, config),
     )
@@ -256,7 +256,8 @@ def _note(nets: Sequence[Net], curvature: dict[str, tuple[float, float]], config
 
     parts = [
         f"{kind}: training loss {mean(kind, 'train_loss'):.2f}, rise {mean(kind, 'rise'):.3g}, "
-        f"{mean(kind, 'nonconvex'):.0%} negative second differences, least over largest eigenvalue {low / high:.3f} (largest {high:.3g})"
+        f"{mean(kind, 'nonconvex'):.0%} negative second differences, "
+        f"least over largest eigenvalue {low / high:.3f} (largest {high:.3g})"
         for kind, (low, high) in curvature.items()
     ]
     return f"depth {config.depth}, means over nets, eigenvalues of the first: " + "; ".join(parts)

@@ -4,8 +4,9 @@ On images with labels drawn at random, kernel expansions are solved for exactly 
 kernels of several widths, and polynomial kernels. A fit counts where every label is met to `accuracy`; the rank is that
 of the Gram matrix in floating point. On the true labels the same expansions generalise, on random ones they guess.
 
-The test: over seeds, every Gaussian fit is met and its error on new images lies where guessing lies, Student's interval
-at error rate 0.01 (labels of new images are drawn at random as well, so that nothing but chance can be right).
+The test: over seeds, every Gaussian fit is met and its error on new images lies where guessing lies, Student's
+intervals, error rate 0.01 shared by the kernels (labels of new images are drawn at random as well, so that nothing but
+chance can be right).
 """
 
 from collections.abc import Callable, Sequence
@@ -105,7 +106,8 @@ def compute(
         statement=STATEMENT,
         source=SOURCE,
         tolerance=f"labels met to {config.accuracy:g}; errors on new images: Student's interval over "
-        f"{config.seeds} seeds at 0.01 within {config.margin:g} of guessing",
+        f"{config.seeds} seeds, error rate 0.01 shared by {len(config.widths)} kernels, within {config.margin:g} of "
+        "guessing",
         seed=seed,
         note="; ".join(_described(label(kernel), fits) for kernel in kernels),
     )
@@ -171,7 +173,7 @@ def _squared(points: np.ndarray, others: np.ndarray) -> np.ndarray:
 def _cases(kernel: str, fits: Sequence[Fit], guessing: float, config: Config) -> list[Case]:
     own = [fit for fit in fits if fit.kernel == kernel and fit.labels == "random"]
     worst = max(fit.miss for fit in own)
-    low, high = student([fit.test_error for fit in own])
+    low, high = student([fit.test_error for fit in own], 0.01 / len(config.widths))
     within = True if guessing - config.margin < low and high < guessing + config.margin else None
     if low > guessing + config.margin or high < guessing - config.margin:
         within = False

@@ -8,9 +8,9 @@ takes about (log d) / (2 log(1 + eta gamma)) steps and a constant; for small d t
 On a chain of saddles (Du et al.) each costs plain descent all the steps before it again, so that its steps grow by a
 factor, 1 + log(1 / (1 - 2 eta)) / log(1 + 2 eta); perturbed descent pays the same for each.
 
-The test: the slope of the number of steps against log d, fitted for each seed; its mean, Student's interval at error
-rate 0.01, within a share `tolerance` of the predicted slope. Likewise the logarithm of the factor along the chain; and
-the last saddle of perturbed descent costs less than `dearer` times what the second does.
+The test: the slope of the number of steps against log d, fitted for each seed; its mean, Student's interval,
+within a share `tolerance` of the predicted slope. Likewise the logarithm of the factor along the chain; and
+the last saddle of perturbed descent costs less than `dearer` times what the second does. All share the error rate 0.01.
 """
 
 from collections.abc import Callable, Sequence
@@ -101,7 +101,7 @@ def compute(
         statement=STATEMENT,
         source=SOURCE,
         tolerance=f"slope within {config.tolerance:.0%} of the predicted one by Student's interval over {config.runs} "
-        "runs, error rate 0.01",
+        f"runs, error rate 0.01 shared by {len(config.gammas) + 2} tests",
         seed=seed,
         note="simplified constants: the theorem's own make the noise smaller and the waits longer",
     )
@@ -200,20 +200,25 @@ def _chain_cases(passed: dict[str, np.ndarray], config: Config) -> list[Case]:
     slopes = np.polyfit(number, np.log(passed["plain"][:, 1:].T), 1)[0]
     expected = float(np.log(1 - np.log1p(-2 * config.chain_eta) / np.log1p(2 * config.chain_eta)))
     costs = np.diff(passed["perturbed"], axis=1)
-    low, high = student(np.log(costs[:, -1] / costs[:, 0]))
+    low, high = student(np.log(costs[:, -1] / costs[:, 0]), _error_rate(config))
     limit = float(np.log(config.dearer))
     agrees = True if high < limit else (False if low > limit else None)
     shown = f"{np.exp((low + high) / 2):.2f}, interval {np.exp(low):.2f} to {np.exp(high):.2f}"
     return [
-        _near("chain, plain descent: log of the factor by saddle", slopes, expected, config.tolerance),
+        _near("chain, plain descent: log of the factor by saddle", slopes, expected, config),
         Case("chain, perturbed: cost of the last saddle over the second", f"< {config.dearer:g}", shown, agrees),
     ]
 
 
-def _near(instance: str, values: Sequence[float] | np.ndarray, expected: float, tolerance: float) -> Case:
+def _error_rate(config: Config) -> float:
+    """Of each interval: of the slopes and of two numbers along the chain (Bonferroni)."""
+    return 0.01 / (len(config.gammas) + 2)
+
+
+def _near(instance: str, values: Sequence[float] | np.ndarray, expected: float, config: Config) -> Case:
     """Whether the mean lies within a share of what is expected, by Student's interval."""
-    low, high = student(values)
-    near = expected * (1 - tolerance), expected * (1 + tolerance)
+    low, high = student(values, _error_rate(config))
+    near = expected * (1 - config.tolerance), expected * (1 + config.tolerance)
     agrees = True if near[0] < low and high < near[1] else (False if high < near[0] or low > near[1] else None)
     return Case(instance, round(expected, 3), f"{np.mean(values):.3f}, interval {low:.3f} to {high:.3f}", agrees)
 
@@ -222,4 +227,4 @@ def _slope_case(gamma: float, counts: dict[tuple[float, int], np.ndarray], confi
     table = np.array([counts[gamma, d] for d in config.dimensions])  # (dimensions, runs)
     slopes: Sequence[float] = np.polyfit(np.log(config.dimensions), table, 1)[0].tolist()
     expected = predicted_slope(gamma, config.eta, config.dimensions)
-    return _near(f"gamma = {gamma:g}: steps per unit of log d", slopes, expected, config.tolerance)
+    return _near(f"gamma = {gamma:g}: steps per unit of log d", slopes, expected, config)

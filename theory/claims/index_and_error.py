@@ -80,17 +80,19 @@ def predicted_slope(phi: float) -> float:
     return float(_fit(np.array([[predicted(phi, ratio) for ratio in WINDOW]]))[0])
 
 
-def observed_slope(phi: float, size: int, draws: int, seed: int, sample: Sample = hessian_model) -> Slope:
-    """The same slope from sampled matrices, with a 99 % bootstrap interval over the draws.
+def observed_slope(
+    phi: float, size: int, draws: int, seed: int, sample: Sample = hessian_model, error_rate: float = 0.01
+) -> Slope:
+    """The same slope from sampled matrices, with a bootstrap interval over the draws, error_rate both sides together.
 
     The interval is widened by what half an eigenvalue at the lower end of WINDOW does: matrices of finite size have
     their mean count off by a fraction of one near an edge.
     """
     shares = observed(phi, WINDOW, size, draws, seed, sample)
     rng = np.random.default_rng([seed, 7])
-    again = shares[rng.integers(0, draws, size=(2000, draws))].mean(axis=1)
+    again = shares[rng.integers(0, draws, size=(4000, draws))].mean(axis=1)
     slopes = _fit(again[(again > 0).all(axis=1)])
-    low, high = np.quantile(slopes, [0.005, 0.995])
+    low, high = np.quantile(slopes, [error_rate / 2, 1 - error_rate / 2])
     edge = 0.5 / (size * shares[:, 0].mean()) / np.log((WINDOW[-1] - 1) / (WINDOW[0] - 1))
     return Slope(float(_fit(shares.mean(axis=0, keepdims=True))[0]), float(low - edge), float(high + edge))
 
