@@ -82,8 +82,8 @@ class Config:
 
 
 PRESETS = {
-    "smoke": Config(data="digits", subset=(500, 200), depth=8, width=4, shrink=1, epochs=8, rates=(0.1, 0.1), seeds=3,
-                    lines=1, points=5, images=100, grid=5, steps=4),
+    "smoke": Config(data="digits", subset=(300, 100), depth=8, width=4, shrink=1, epochs=8, rates=(0.1, 0.1), seeds=3,
+                    lines=1, points=3, images=100, grid=3, steps=2),
     # Within minutes plain nets of 32 layers, the depth at which skips begin to matter, learn MNIST but not CIFAR-10.
     "cpu": Config(data="mnist", depth=32, rates=(0.05, 0.01), points=13, images=250),
     "paper": Config(subset=None, depth=56, width=16, shrink=1, epochs=300, rates=(0.1, 0.01), lines=10, points=51,

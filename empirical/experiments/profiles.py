@@ -63,7 +63,7 @@ class Config:
 
 PRESETS = {
     "smoke": Config(
-        data="digits", subset=(600, 200), hidden=24, channels=(4,), epochs=12, seeds=4, points=11, images=200
+        data="digits", subset=(400, 150), hidden=16, channels=(4,), epochs=18, seeds=5, points=7, images=100
     ),
     "cpu": Config(),
     "paper": Config(subset=None, hidden=512, channels=(32, 64, 64), epochs=40, images=10_000, points=201),

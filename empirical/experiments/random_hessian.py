@@ -143,7 +143,6 @@ def draw(result: Result) -> dict[str, Any]:
     x, y = "error over the threshold c", "share of negative eigenvalues"
     plotting.lines(curve, x=x, y=y, markers=False, axes=right)
     plotting.points({f"N = {config.model_size}, sampled": (config.ratios, shares[:, 0])}, x=x, y=y, first=1, axes=right)
-    right.legend(fontsize=8, edgecolor="none")
     return {"hessians": figure}
 
 

@@ -126,7 +126,6 @@ def draw(result: Result) -> dict[str, Any]:
         lines[f"predicted, {gamma:g}"] = (d, means.mean() + slope * (np.log(d) - np.log(d).mean()))
     plotting.points(measured, x="dimension d", y="steps out of the saddle", log="x", axes=axes)
     plotting.lines(lines, x="dimension d", y="steps out of the saddle", log="x", markers=False, axes=axes)
-    axes.legend(fontsize=6, edgecolor="none")
     saddles = np.arange(1, config.chain + 1)
     series = {name: (saddles, found.mean(0), found.std(0)) for name, found in result.series["chain"].items()}
     plotting.points(series, x="saddles behind", y="steps", log="y", title="Along a chain", axes=right)

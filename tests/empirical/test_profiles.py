@@ -41,3 +41,14 @@ def test_lines_from_start_to_end_do_not_climb_and_lines_between_ends_do():
 def test_only_an_interval_on_one_side_of_the_margin_decides(climbs, agrees):
     found = [experiment.Line("MLP", "start to end", k, c, 0.0, 2.3, 0.1) for k, c in enumerate(climbs)]
     assert experiment._case("MLP", found, margin=0.05).agrees is agrees
+
+
+@pytest.mark.parametrize(("climb", "passes"), [(0.4, True), (0.02, False)])
+def test_the_control_fails_where_lines_between_ends_do_not_climb(climb, passes):
+    config = experiment.PRESETS["cpu"]
+    found = [
+        experiment.Line(kind, "end to end", k, climb + 0.001 * k, 0.5, 0.1, 0.1)
+        for kind in experiment.KINDS
+        for k in range(5)
+    ]
+    assert experiment._control(found, config).passed is passes

@@ -56,3 +56,13 @@ def test_ratios_can_hold_fail_and_stay_open(shift, agrees):
     wide = np.random.default_rng(1).normal(1.0, 0.1, size=60)
     mean, _ = experiment._cases([shift * wide, wide], CONFIG, np.random.default_rng(2))
     assert mean.agrees is agrees
+
+
+def test_the_control_fails_where_losses_of_untrained_nets_fall_with_the_width():
+    rng = np.random.default_rng(3)
+
+    def ends(untrained):
+        return experiment.Ends(3, *(rng.normal(level, 0.05, size=40) for level in (1.0, 1.0, untrained)), 0.0, 1.0)
+
+    assert experiment._control([ends(2.3), ends(2.3)], CONFIG, np.random.default_rng(0)).passed
+    assert not experiment._control([ends(4.6), ends(2.3)], CONFIG, np.random.default_rng(0)).passed
