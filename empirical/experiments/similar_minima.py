@@ -34,7 +34,7 @@ REPORTED = {
     "Fig. 3": "histograms of test losses: lower and narrower with the width; index of the ends 0",
 }
 
-STATISTICS = {"mean": np.mean, "standard deviation": np.std}
+STATISTICS: dict[str, Any] = {"mean": np.mean, "standard deviation": np.std}
 ERROR_RATE = 0.01 / len(STATISTICS)  # Bonferroni
 
 
