@@ -42,6 +42,11 @@ def kept(file: Path | None, work: Callable[[], Arrays]) -> Arrays:
     return found
 
 
+def kept_value(file: Path | None, work: Callable[[], Any]) -> Any:
+    """The same for work that returns a value made of dicts, lists, strings and numbers."""
+    return from_text(kept(file, lambda: {"value": as_text(work())})["value"])
+
+
 def as_text(value: Any) -> np.ndarray:
     """A value made of dicts, lists, strings and numbers as an array that `from_text` reads; floats stay the same."""
     return np.array(json.dumps(value))

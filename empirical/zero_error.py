@@ -19,7 +19,7 @@ from torch import nn
 from empirical.data import Data
 from empirical.measure import AFFINE
 from empirical.models import Activation, PlainCNN
-from empirical.steps import as_text, from_text, kept
+from empirical.steps import kept_value
 from empirical.train import TrainConfig, train
 from theory.activations import relu_approximation
 from theory.claims.claim import Case
@@ -149,8 +149,7 @@ def on_images(
 
     def one(name: str, activation: Activation, chosen: Sequence[int], start: int) -> ZeroError:
         file = None if checkpoints is None else checkpoints / f"cnn-{name}-{len(chosen)}-{start}.npz"
-        found = kept(file, lambda: {"end": as_text(vars(reached(activation, data, chosen, [seed, start])))})
-        return ZeroError(**from_text(found["end"]))
+        return ZeroError(**kept_value(file, lambda: vars(reached(activation, data, chosen, [seed, start]))))
 
     found = [
         (f"plain CNN on {data.name}, {kind}, N={n}", start, one(kind.replace(" ", "-"), activation, range(n), start))

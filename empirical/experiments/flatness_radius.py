@@ -11,6 +11,7 @@ ratios). The claim holds if every interval lies above 1; it fails if one lies be
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -36,6 +37,7 @@ from empirical.minima import (
     minima,
 )
 from empirical.records import Result
+from empirical.steps import kept_value
 from theory.claims.claim import Case, Claim, Control
 from theory.parallel import in_processes
 
@@ -151,7 +153,8 @@ def compute(
             found += minima(one, labels, training, config.minima, seed=seed, device=device, checkpoints=checkpoints)
         if progress is not None:
             progress(2 * k + 1, 2 * len(sets), f"{one.name}: {len(found)} nets trained")
-        table += [{"data": one.name} | row for row in _measured(found, config, seed, device)]
+        folder = None if checkpoints is None else checkpoints / f"{one.name}-radii"
+        table += [{"data": one.name} | row for row in _measured(found, config, seed, device, folder)]
         if progress is not None:
             progress(2 * k + 2, 2 * len(sets), f"{one.name}: radii measured")
         if k == 0:
@@ -194,12 +197,20 @@ def rescaled(model: nn.Module, factor: float) -> nn.Module:
     return copy
 
 
-def _measured(found: Sequence[Minimum], config: Config, seed: int, device: str) -> list[dict[str, Any]]:
-    """The rows of all nets; in processes side by side where that is worth starting them."""
-    tasks = [(minimum, config, seed, device) for minimum in found]
+def _measured(
+    found: Sequence[Minimum], config: Config, seed: int, device: str, folder: Path | None
+) -> list[dict[str, Any]]:
+    """The rows of all nets, each net's kept; in processes side by side where that is worth starting them."""
+    files = [None if folder is None else folder / f"{net.labels}-{net.number:03d}.npz" for net in found]
+    tasks = [(file, minimum, config, seed, device) for file, minimum in zip(files, found, strict=True)]
     work = len(found[0].data.train_inputs) * config.directions * len(tasks)
-    rows = in_processes(_radii, tasks) if device == "cpu" and work > 50_000 else [_radii(*task) for task in tasks]
+    side_by_side = device == "cpu" and work > 50_000
+    rows = in_processes(_kept_radii, tasks) if side_by_side else [_kept_radii(*task) for task in tasks]
     return [row for of_net in rows for row in of_net]
+
+
+def _kept_radii(file: Path | None, minimum: Minimum, config: Config, seed: int, device: str) -> list[dict[str, Any]]:
+    return kept_value(file, partial(_radii, minimum, config, seed, device))
 
 
 def _radii(minimum: Minimum, config: Config, seed: int, device: str) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ labels, the two ratios to natural labels against the easiest there are, one and 
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ from empirical.minima import (
     minima,
 )
 from empirical.records import Result
+from empirical.steps import kept_value
 from theory.claims.claim import Case, Claim, Control
 
 ID = "random-labels"
@@ -128,12 +130,12 @@ def compute(
     spread: dict[tuple[str, str], np.ndarray] = {}
     for done, one in enumerate(sets, start=1):
         for kind, nets in _fits(config, first(one, config.fitted), seed, device, checkpoints).items():
-            rows += [{"data": one.name, "kind": kind} | _row(net, config, seed, device) for net in nets]
+            rows += _rows(one.name, kind, nets, config, seed, device, checkpoints)
             curves[one.name, kind] = [net.history.epochs for net in nets]
             spread[one.name, kind] = measure.margins(nets[0].model, *_training_set(nets[0])).distance
         if one is sets[0]:
             easy = _constant(config, first(one, config.fitted), seed, device, checkpoints)
-            rows += [{"data": one.name, "kind": CONSTANT} | _row(net, config, seed, device) for net in easy]
+            rows += _rows(one.name, CONSTANT, easy, config, seed, device, checkpoints)
         if progress is not None:
             progress(done, len(sets) + 1, f"{one.name}: nets trained and measured")
     grown = _growth(config, sets[0], seed, device, checkpoints)
@@ -187,6 +189,17 @@ def _growth(config: Config, data: Data, seed: int, device: str, checkpoints: Pat
 
 def _training_set(net: Minimum) -> tuple[Any, Any]:
     return net.data.train_inputs, net.data.train_labels
+
+
+def _rows(
+    name: str, kind: str, nets: Sequence[Minimum], config: Config, seed: int, device: str, checkpoints: Path | None
+) -> list[dict[str, Any]]:
+    """What is measured on nets of one kind; each net's is kept."""
+    rows = []
+    for net in nets:
+        file = None if checkpoints is None else checkpoints / kind / f"{name}-{net.number:03d}.npz"
+        rows.append({"data": name, "kind": kind} | kept_value(file, partial(_row, net, config, seed, device)))
+    return rows
 
 
 def _row(net: Minimum, config: Config, seed: int, device: str) -> dict[str, Any]:

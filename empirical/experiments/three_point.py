@@ -12,6 +12,7 @@ noises: there it must fail.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy as np
 
 from empirical import comparisons, measure
 from empirical.data import Data
-from empirical.interpolate import mixtures, triangle
+from empirical.interpolate import Statistics, mixtures, triangle
 from empirical.minima import (
     FULL_CONVOLUTIONAL,
     FULL_DENSE,
@@ -32,6 +33,7 @@ from empirical.minima import (
     minima,
 )
 from empirical.records import Result
+from empirical.steps import Arrays, kept
 from theory.claims.claim import Case, Claim, Control
 
 ID = "three-point"
@@ -119,18 +121,25 @@ def compute(
     sets = check_data(data)
     surfaces: list[Surface] = []
     near: list[Surface] = []
+
+    def surface(kind: str, some: Sequence[Minimum], name: str, triple: int, statistics: Statistics) -> Surface:
+        file = None if checkpoints is None else checkpoints / f"{kind}-{name}-{some[0].labels}-{triple}.npz"
+        found = kept(file, partial(_followed, some, statistics, config, device))
+        a, b, c = found["corners"].tolist()
+        return Surface(name, some[0].labels, triple, statistics, found["accuracy"], (a, b, c))
+
     for done, (one, labels) in enumerate([(one, labels) for one in sets for labels in LABELS], start=1):
         training = config.dense if is_dense(one) else config.convolutional
         nets = minima(one, labels, training, 3 * config.triples, seed=seed, device=device, checkpoints=checkpoints)
         for triple in range(config.triples):
             some = nets[3 * triple : 3 * triple + 3]
-            surfaces.append(_surface(some, one.name, triple, "estimated", config, device))
+            surfaces.append(surface("own", some, one.name, triple, "estimated"))
             if triple == 0 and not is_dense(one):
-                surfaces.append(_surface(some, one.name, triple, "averaged", config, device))
+                surfaces.append(surface("averaged", some, one.name, triple, "averaged"))
         if labels == "random" and one is sets[0]:
             for triple in range(config.triples):
                 some = _close_together(nets[3 * triple], config, [seed, triple])
-                near.append(_surface(some, one.name, triple, "estimated", config, device))
+                near.append(surface("near", some, one.name, triple, "estimated"))
         if progress is not None:
             progress(done, 2 * len(sets), f"{one.name}, {labels} labels: {config.triples} surfaces")
     claim = _claim(surfaces, near, config, seed)
@@ -143,17 +152,15 @@ def _close_together(net: Minimum, config: Config, seed: Sequence[int]) -> list[M
     return [replace(net, model=measure.perturbed(net.model, config.near, int(own))) for own in seeds]
 
 
-def _surface(nets: Sequence[Minimum], name: str, triple: int, statistics: Any, config: Config, device: str) -> Surface:
+def _followed(nets: Sequence[Minimum], statistics: Statistics, config: Config, device: str) -> Arrays:
+    """accuracy and corners of a Surface."""
     grid = triangle(config.steps, config.margin)
     inside = grid.min(axis=1) >= -config.margin - 1e-9
-    corners = np.eye(3)
-    found = mixtures([net.model for net in nets], np.concatenate([grid[inside], corners]), nets[0].data,
+    found = mixtures([net.model for net in nets], np.concatenate([grid[inside], np.eye(3)]), nets[0].data,
                      statistics=statistics, device=device)  # fmt: skip
     accuracy = np.full(len(grid), np.nan)
     accuracy[inside] = 1 - found.error[:-3]
-    a, b, c = (1 - found.error[-3:]).tolist()
-    shape = (config.steps, config.steps)
-    return Surface(name, nets[0].labels, triple, statistics, accuracy.reshape(shape), (a, b, c))
+    return {"accuracy": accuracy.reshape(config.steps, config.steps), "corners": 1 - found.error[-3:]}
 
 
 def _row(one: Surface, config: Config) -> dict[str, Any]:

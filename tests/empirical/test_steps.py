@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 from empirical.checkpoints import CheckpointError
-from empirical.experiments import regions, run, zero_set_dimension
+from empirical.data import load_data
+from empirical.experiments import flatness_radius, random_labels, regions, run, three_point, zero_set_dimension
+from empirical.minima import Training
 from empirical.steps import as_text, from_text, kept
 
 
@@ -96,3 +98,20 @@ def test_basins_are_read_back_as_they_were(tmp_path):
     first, again = (regions.compute(config, None, seed=0, checkpoints=tmp_path) for _ in range(2))
     assert first.table == again.table
     assert first.claim == again.claim
+
+
+@pytest.mark.parametrize(
+    ("module", "measuring", "small"),
+    [(random_labels, "_row", {"fitted": 30, "growing": (10, 20), "directions": 1}),
+     (flatness_radius, "_radii", {"directions": 2, "minima": 2}), (three_point, "_followed", {"steps": 3})],
+    ids=["random-labels", "flatness-radius", "three-point"],
+)  # fmt: skip
+def test_what_was_measured_is_read_back_without_measuring(module, measuring, small, tmp_path, monkeypatch):
+    quick = Training(natural=15, random=40, batch=30, rate=0.2, hidden=(30, 20))
+    config = replace(module.PRESETS["smoke"], dense=quick, **small)
+    data = load_data("digits", subset=(150, 100))
+    first = module.compute(config, data, seed=0, checkpoints=tmp_path)
+    monkeypatch.setattr(module, measuring, lambda *_: pytest.fail("measured again"))
+    again = module.compute(config, data, seed=0, checkpoints=tmp_path)
+    assert again.claim == first.claim
+    assert str(again.table) == str(first.table)
