@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: the tables of ratios; further commands: family, families, startup, torture, training."""
+"""`python -m benchmarks`: the tables of ratios; further: descents, family, families, startup, torture, training."""
 
 import math
 import sys
@@ -232,6 +232,23 @@ def families(systems: str | None, paths: int, json_file: str | None) -> None:
     report.show(report.plain_table("Parameter homotopies, all processors (paths/s by wall time)", columns, rows))
     if json_file:
         report.write(json_file, "families", {"families": found})
+
+
+@cli.command()
+@click.option("--runs", default=20, show_default=True, type=click.IntRange(min=1), help="Descents each.")
+@to_json
+def descents(runs: int, json_file: str | None) -> None:
+    """Descents on the population loss of ReLU nets, all at once, against a numpy loop over runs."""
+    from benchmarks import report
+    from benchmarks.descents import WANTED, measure
+
+    found = [measure(k, runs) for k in WANTED]
+    wanted = [report.Target(f"numpy loop / ours, k = {d.k}", WANTED[d.k], d.ratio) for d in found]
+    rows = [(d.k, d.runs, d.ours * 1e3, d.loop * 1e3, d.ratio, d.apart) for d in found]
+    columns = ("k", "runs", "ours, CPU ms", "loop, CPU ms", "ratio", "losses apart")
+    report.show(report.plain_table("A descent", columns, rows), report.target_table(wanted))
+    if json_file:
+        report.write(json_file, "descents", {"descents": found, "targets": wanted})
 
 
 @cli.command()
