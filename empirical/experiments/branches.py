@@ -161,6 +161,7 @@ def _descend(
 def convex_contrast(config: Config, data: Data, seed: int, device: str, pull: float = 1.0) -> Case:
     """The test on a loss with one minimum: a linear net on coarse images, with weight decay, that stands there already.
 
+    Both branches of a repeat have the same noise.
     pull: the share that weight decay takes off the weights while the trunk is descended; at 0 the noise stays in all
     directions that the data leave flat
     """
@@ -179,9 +180,11 @@ def convex_contrast(config: Config, data: Data, seed: int, device: str, pull: fl
     starts = []
     for repeat, model in enumerate(minima):
         starts.append((repeat, TRUNK, 0, deepcopy(model)))
+        same = int(
+            np.random.default_rng([seed, repeat, 100]).integers(2**31)
+        )  # so few weights: noises differ in length
         for step in (config.branches[0], config.branches[-1]):
-            own_seed = int(np.random.default_rng([seed, repeat, 100 + step]).integers(2**31))
-            starts.append((repeat, str(step), step, measure.perturbed(model, config.noise, own_seed)))
+            starts.append((repeat, str(step), step, measure.perturbed(model, config.noise, same)))
     ways = _descend(starts, config, coarse, device, None, decay)
     excess = [[_excess(ways[3 * r], ways[3 * r + k], config.steps) for r in range(config.repeats)] for k in (1, 2)]
     return _contrast(excess[0], excess[1], config)
