@@ -188,11 +188,16 @@ def draw(result: Result) -> dict[str, Any]:
     for field, label in (("train_error", "training"), ("test_error", "test")):
         values = [_values(nets, factor, field) for factor in config.factors]
         curves[label] = (sizes, [np.mean(v) for v in values], [np.std(v, ddof=1) for v in values])
+    never = []
     for size, factor in zip(sizes, config.factors, strict=True):
-        times += [(size, epochs) for epochs in _values(nets, factor, "epochs")]
+        for epochs in _values(nets, factor, "epochs"):
+            (never if np.isnan(epochs) else times).append((size, config.epochs if np.isnan(epochs) else epochs))
     plotting.lines(curves, x="number of weights", y="error after training", log="x", axes=left)
-    plotting.points({"nets": tuple(zip(*times, strict=True))}, x="number of weights",
-                    y=f"epochs to a training error of {config.easy:.0%}", log="x", axes=right)  # fmt: skip
+    reached = {"reached": times, f"not within {config.epochs} epochs": never}
+    plotting.points({name: tuple(zip(*some, strict=True)) for name, some in reached.items() if some},
+                    x="number of weights", y=f"epochs to a training error of {config.easy:.0%}", log="x",
+                    first=2, axes=right)  # fmt: skip
+    right.set_xlim(left.get_xlim())
     for axes in (left, right):
         plotting.mark(axes, n_data, "as many weights as images", vertical=True)
     right.set_ylim(bottom=0)
