@@ -184,11 +184,12 @@ def draw(result: Result) -> dict[str, Any]:
     nets, n_data, config = (result.series[name] for name in ("nets", "data", "config"))
     figure, (left, right) = plotting.panels(2, width=4.0, height=3.1)
     sizes = [next(net.n_weights for net in nets if net.factor == factor) for factor in config.factors]
-    curves, times = {}, []
+    curves: dict[str, Any] = {}
     for field, label in (("train_error", "training"), ("test_error", "test")):
         values = [_values(nets, factor, field) for factor in config.factors]
         curves[label] = (sizes, [np.mean(v) for v in values], [np.std(v, ddof=1) for v in values])
-    never = []
+    times: list[tuple[int, float]] = []
+    never: list[tuple[int, float]] = []
     for size, factor in zip(sizes, config.factors, strict=True):
         for epochs in _values(nets, factor, "epochs"):
             (never if np.isnan(epochs) else times).append((size, config.epochs if np.isnan(epochs) else epochs))
