@@ -17,6 +17,7 @@ import numpy as np
 
 from theory.continuation import sift
 from theory.continuation.homotopy import UnderdeterminedError, equilibrate
+from theory.continuation.isolation import local_multiplicity
 from theory.continuation.solutions import PathCount, SolutionSet
 from theory.polynomials import Polynomial
 from theory.systems import PolynomialSystem
@@ -54,7 +55,22 @@ def solved_by_factors(
         except UnderdeterminedError:  # a whole set of zeros, which the paths to the system itself have seen
             return found
         weights.append(math.prod(m for _, m in choice))
-    return _united(system, parts, weights, found)
+    united = _united(system, parts, weights, found)
+    return _isolated(system, united) if united.paths.not_isolated else united
+
+
+def _isolated(system: PolynomialSystem, united: SolutionSet) -> SolutionSet:
+    """Without the points on a set of zeros of positive dimension that several equations share."""
+    polynomials, scales = equilibrate(system.polynomials, system.n_unknowns)
+    scaled = PolynomialSystem.from_polynomials(polynomials, system.names)
+    sizes = [
+        local_multiplicity(scaled, point / scales, int(count))
+        for point, count in zip(united.solutions, united.multiplicity, strict=True)
+    ]
+    keep = np.array([size != 0 for size in sizes], bool)
+    names = ("solutions", "multiplicity", "singular", "is_real", "residual", "condition")
+    paths = replace(united.paths, not_isolated=united.paths.not_isolated + int(united.multiplicity[~keep].sum()))
+    return replace(united, **{name: getattr(united, name)[keep] for name in names}, paths=paths)
 
 
 def _exact(system: PolynomialSystem, found: SolutionSet) -> SolutionSet:

@@ -10,6 +10,7 @@ import numpy as np
 from theory.arguments import check_count, check_seed
 from theory.continuation import sift
 from theory.continuation.choice import choose
+from theory.continuation.close_zeros import told_apart
 from theory.continuation.follow import Interrupted, follow
 from theory.continuation.found import SOLVED
 from theory.continuation.homotopy import InconsistentError, Reduced, UnderdeterminedError, reduce
@@ -138,7 +139,8 @@ def _solve_natively(
         from theory.continuation import completion
 
         return completion.checked(system, found, seed)
-    return solved_by_factors(system, found, lambda part: _solve_natively(part, start, seed, max_paths, progress, None))
+    found = solved_by_factors(system, found, lambda part: _solve_natively(part, start, seed, max_paths, progress, None))
+    return told_apart(system, found)
 
 
 def _beside_mixed_volume(

@@ -1,0 +1,56 @@
+"""Zeros closer together than rounded coefficients can tell: told apart, or said to be a cluster; multiple ones stay."""
+
+import numpy as np
+import pytest
+
+import theory as th
+
+
+def solved(text, seed=0):
+    return th.solve(th.PolynomialSystem.parse(text), seed=seed)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("exponent", [18, 21])
+def test_a_cluster_of_three_that_doubles_take_for_a_triple_zero_is_told_apart(exponent, seed):
+    """x = 1 + 10^-(exponent / 3) times the cube roots of unity: the constant term 1 + 10^-exponent is 1 in doubles."""
+    found = solved(f"2\n(x-1)^3-1e-{exponent};y-x^2;", seed)
+    roots = 1 + 10.0 ** (-exponent / 3) * np.exp(2j * np.pi * np.arange(3) / 3)
+    order = np.argsort(found.solutions[:, 0].imag)
+    np.testing.assert_allclose(found.solutions[order, 0], roots[np.argsort(roots.imag)], rtol=0, atol=1e-15)
+    assert found.multiplicity.tolist() == [1, 1, 1]
+    assert not found.singular.any()
+    assert len(found.real) == 1
+    assert found.paths.finite == 3
+
+
+@pytest.mark.parametrize("text", ["2\n(x-1)*(x-1-1e-9);x*y-x+y-2;", "2\n(x-1)^3-1e-27;y-x^2;"])
+def test_zeros_too_close_for_doubles_are_said_to_be_a_cluster(text):
+    found = solved(text)
+    assert len(found) == 1
+    assert any("cluster of regular zeros" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "multiplicity"),
+    [
+        ("2\n29/16*x^3-2*x*y;x^2-y;", [3]),
+        ("2\nx^2+y-3;x+y^2/8-3/2;", [1, 3]),
+        ("2\n(x-1)^2*(x-1-1e-4);y-x;", [1, 2]),
+        ("3\nx^3-y*z;y^3-x*z;z^3-x*y;", [1] * 16 + [11]),
+    ],
+)
+def test_zeros_of_true_multiplicity_stay_what_they_are(text, multiplicity):
+    found = solved(text)
+    assert sorted(found.multiplicity.tolist()) == multiplicity
+    assert not any("cluster" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_points_on_a_curve_that_the_equations_share_are_not_isolated(seed):
+    """The circle, and (3, 2); x = 3 meets the circle in (3, +-sqrt(-8)), which are zeros of (x-3, circle * (y-2))."""
+    found = solved("2\n(x^2+y^2-1)*(x-3)^2;(x^2+y^2-1)*(y-2);", seed)
+    np.testing.assert_allclose(found.solutions, [[3, 2]], atol=1e-12)
+    assert found.multiplicity.tolist() == [2]
+    assert found.paths.not_isolated == 10
+    assert any("zero_set" in note for note in found.notes)
