@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import torch
@@ -138,3 +139,15 @@ def test_the_same_numbers_give_the_same_figure_files(tmp_path):
         plotting.save(plotting.bars(["a"], {"g": [1.0], "h": [2.0]}, x="x", y="y"), tmp_path / k, "f") for k in "12"
     )
     assert all(one.read_bytes() == other.read_bytes() for one, other in zip(first, second, strict=True))
+
+
+MEASURED = sorted((Path(__file__).parents[2] / "notebooks" / "results").iterdir())
+
+
+@pytest.mark.parametrize("folder", MEASURED, ids=lambda folder: folder.name)
+def test_measured_records_are_whole_and_their_controls_came_out_as_they_should(folder):
+    run = records.load(folder)
+    assert folder.name.startswith(run.claim.id)
+    assert run.claim.control.passed
+    assert len(run.table)
+    assert run.figures
