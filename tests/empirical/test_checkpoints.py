@@ -81,7 +81,7 @@ def test_a_finished_training_is_read_back_without_training(digits, tmp_path, mon
 
 
 def test_a_training_that_broke_down_is_read_back_as_such(digits, tmp_path):
-    config = TrainConfig(epochs=5, batch=None, rate=1e30)
+    config = TrainConfig(epochs=5, batch=None, rate=1e38)
     first, second = (train(net(), digits, config, checkpoint=tmp_path / "net.safetensors") for _ in range(2))
     assert first.stopped is not None
     assert first.stopped == second.stopped
