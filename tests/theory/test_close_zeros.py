@@ -54,3 +54,26 @@ def test_points_on_a_curve_that_the_equations_share_are_not_isolated(seed):
     assert found.multiplicity.tolist() == [2]
     assert found.paths.not_isolated == 10
     assert any("zero_set" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("start", ["auto", "polyhedral"])
+@pytest.mark.parametrize("text", ["2\n(x-1)^2-1e-3*(y-1);(y-1)^2;", "2\n(x-1)^2-3e-3*(y-1);(y-1)^2;"])
+def test_a_flat_multiple_zero_is_not_taken_for_a_curve(text, start):
+    """(1, 1), of multiplicity 4: paths end so far from it that its dual space seems to grow without end."""
+    found = th.solve(th.PolynomialSystem.parse(text), start=start)
+    np.testing.assert_allclose(found.solutions, [[1, 1]], atol=1e-12)
+    assert found.multiplicity.tolist() == [4]
+
+
+@pytest.mark.parametrize("text", ["2\n(x-2)^2-1e-3*(y+1);(x-2)*(y+1);", "2\n(x-1)^2-1e-4*(y-2);(x-1)*(y-2);"])
+def test_singular_zeros_of_real_systems_are_real_or_come_in_pairs_or_are_undecided(text):
+    """One real zero of multiplicity 3, which the endgame misses by 1e-4."""
+    found = solved(text)
+    assert found.multiplicity.sum() + found.paths.failed == 3
+    assert found.is_real.all()
+
+
+@pytest.mark.parametrize("text", ["1\nx^2-1e3000;", "2\nx^2-1e700;y^2-x;"])
+def test_zeros_that_no_double_can_hold_are_refused_in_one_line(text):
+    with pytest.raises(ValueError, match="which no double can hold"):
+        solved(text)

@@ -28,9 +28,9 @@ def told_apart(system: PolynomialSystem, found: SolutionSet) -> SolutionSet:
     Where doubles cannot hold the zeros of a cluster apart, or some were not found, it stays one solution with
     multiplicity, and a note says so.
     """
-    rows = np.flatnonzero(found.singular)
+    rows = np.flatnonzero(found.singular).tolist()
     starts = 2 * int(found.multiplicity[rows].sum())
-    if not len(rows) or starts > _MOST or system.n_equations != system.n_unknowns:
+    if not rows or starts > _MOST or system.n_equations != system.n_unknowns:
         return found
     scaled, scales = system, np.ones(system.n_unknowns)
     if system.network is None:

@@ -70,16 +70,10 @@ class Settings(NamedTuple):
 
 
 DEFAULT = Settings()
-PRECISE = DEFAULT._replace(
-    accepted_update=1e-8,
-    final_update=1e-17,
-    smallest_log_step=1e-3,
-    singular_u=1e-20,
-    stalled_u=1e-14,
-    deepest_u=1e-30,
-    max_steps=1e4,
-)
-"""For double-double numbers, where rounding sets in later: paths that nearly meet are told apart."""
+PRECISE = DEFAULT._replace(final_update=1e-17, singular_u=1e-20, stalled_u=1e-14, deepest_u=1e-30, max_steps=1e4)
+"""For double-double numbers, where rounding sets in later."""
+CROWDED = PRECISE._replace(accepted_update=1e-8, smallest_log_step=1e-3)
+"""For double-double numbers, where paths nearly meet: several times the steps."""
 
 
 @njit(**INLINE)

@@ -64,18 +64,27 @@ class Found:
         paths = np.zeros(len(rows), int)
         for i, j, _ in sift.close_pairs(self.solutions[rows], self.solutions[rows].copy(), sift.LOOSE_RADIUS):
             paths[i] += self.multiplicity[rows[j]]
-        again = sift.recurring(self.solutions[rows], other.solutions[other.singular]) | (other.undecided > 0)
+        others = other.solutions[other.singular]
+        again = sift.recurring(self.solutions[rows], others) | (other.undecided > 0)
+        near = sift.recurring(self.solutions[rows], others, sift.LOOSE_RADIUS) | again
         kind, keep, elsewhere, doubtful = self.kind.copy(), np.ones(len(self.solutions), bool), 0, 0
-        for row, count, recurs in zip(rows.tolist(), paths.tolist(), again.tolist(), strict=True):
+        for row, count, recurs, returns in zip(
+            rows.tolist(), paths.tolist(), again.tolist(), near.tolist(), strict=True
+        ):
             size = local_multiplicity(reduced.scaled, self.solutions[row], count + self.undecided)
             alone = reduced.n_free == 1 or (recurs if size is None else size > 0)
             missing = alone and (count < max(2, size or 0) or size == 0)
             keep[row] = alone and not missing
             doubtful += alone and not missing and size is None and reduced.n_free > 1
-            contradicted = size == 0 and recurs and dual_dimension(reduced.scaled, self.solutions[row], 1) == 2
+            contradicted = size == 0 and returns and dual_dimension(reduced.scaled, self.solutions[row], 1) == 2
             elsewhere += 0 if alone or contradicted else int(self.multiplicity[row])
             if missing or contradicted:
                 kind[self.end == row] = FAILED
+        if reduced.system.is_real:  # isolated, neither real nor one of a pair: the endgame was off
+            left = np.flatnonzero(keep & self.singular)
+            off = left[sift.conjugate_partners(self.solutions[left], np.ones(len(left), bool)) < 0]
+            keep[off] = False
+            kind[np.isin(self.end, off)] = FAILED
         names = ("solutions", "multiplicity", "singular", "is_real", "condition")
         kept = {name: getattr(self, name)[keep] for name in names}
         return replace(self, **kept, kind=kind, not_isolated=self.not_isolated + elsewhere), doubtful

@@ -16,6 +16,7 @@ from theory.polynomials import GaussianRational, Polynomial
 from theory.systems import PolynomialSystem
 
 _WIDE = 14.0  # bits between coefficients, times the largest degree, from which on the unknowns are scaled, too
+_LARGEST = 1000  # bits of a scale
 _DOUBLE = 53.0  # bits of a double
 _DEPENDENT = 1e-11  # relative size of a row that elimination has reduced to nothing
 
@@ -191,7 +192,7 @@ def equilibrate(polynomials: Sequence[Polynomial], n: int, rescale: bool = True)
 
     Returns the scaled polynomials and the scales (n,): unknown = scale * scaled unknown. The unknowns are scaled only
     where coefficients of one equation, to the power of the largest degree, differ by more than 2^14, since powers of
-    unknowns grow with it; and where `rescale` allows it.
+    unknowns grow with it; and where `rescale` allows it. Raises ValueError for scales that no double can hold.
     Source: A. Morgan, Solving polynomial systems using continuation (1987), chapter 5 (SCLGEN).
     """
     bits = [np.array([_bits(c) for c in p.terms.values()]) for p in polynomials]
@@ -204,6 +205,10 @@ def equilibrate(polynomials: Sequence[Polynomial], n: int, rescale: bool = True)
         rows.append(np.hstack([unit, p.exponents]))
     solution = np.linalg.lstsq(np.vstack(rows), -np.concatenate(bits), rcond=None)[0]
     columns = [round(v) for v in solution[len(polynomials) :]]
+    if largest := max((c for c in columns if abs(c) > _LARGEST), key=abs, default=0):
+        raise ValueError(
+            f"the coefficients ask for unknowns of size 2^{largest}, which no double can hold: change their units"
+        )
     scaled = [balance(_times_powers(p, (p.exponents @ columns).tolist())) for p in polynomials]
     return scaled, np.array([math.ldexp(1.0, c) for c in columns])
 

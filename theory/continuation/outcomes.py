@@ -12,6 +12,7 @@ from theory.continuation.polish import polish
 from theory.continuation.tracker import AT_INFINITY as HEADED_OUT
 from theory.continuation.tracker import (
     BAD_START,
+    CROWDED,
     DEFAULT,
     ERROR,
     HOMOGENISING,
@@ -39,8 +40,8 @@ ATTEMPTS = (
 _SIDES = (0.1j, -0.1j, 0.4j, -0.4j, 1j, -1j)  # of a time where a path got lost, by its distance from start and end
 _APART = 4 * sift.REGULAR_RADIUS  # relative distance of zeros that are told apart
 _NEAR = 0.1  # |x_0| / |x| above which double precision cannot say that a path goes to infinity,
-_NOT_FAR = 0.01  # and above which paths that it takes to do so are looked at again if they stalled,
-_FEW, _SHARE = 16, 0.02  # and further out, too, if only so many, and such a share of all paths, have stalled
+_NOT_FAR = 0.01  # and above which paths that it takes to do so are looked at again if they stalled
+_FEW, _DEEP = 16, 1e-14  # further out, too, if fewer than so many have stalled so far down
 _NEW = 1e-6  # relative distance from all other ends that makes an end a new one
 _SAME_VALUATION = 0.02  # relative
 _FAR_OUT = 1e-9  # |x_0| / |x| below which an end counts as infinite,
@@ -81,10 +82,13 @@ def ends_of(
     size = ends.info[:, HOMOGENISING]
     open_ended = (outcome.kind == INFINITE) & (outcome.winding == 0)
     outcome.kind[open_ended & (size > _NEAR)] = FAILED
-    again = outcome.kind == INFINITE
+    infinite = outcome.kind == INFINITE
+    again = infinite
     if not homotopy.complete:  # no path of a whole set should go to infinity
-        again &= (open_ended & _stalled(ends)) | _doubtfully_far(ends) | _alone(ends)
+        again = infinite & ((open_ended & (ends.status == STALLED) & (size > _NOT_FAR)) | _doubtfully_far(ends))
     outcome = _recalled(homotopy, track_precisely(homotopy, outcome, outcome.kind == FAILED), again)
+    crowded = (outcome.kind == INFINITE) & ((open_ended & _stalled(ends)) | _alone(ends))
+    outcome = _recalled(homotopy, outcome, crowded & ~again, CROWDED)
     return _bounded(homotopy, _separated(homotopy, outcome))
 
 
@@ -95,13 +99,18 @@ def _doubtfully_far(ends: Ends) -> np.ndarray:
 
 
 def _stalled(ends: Ends) -> np.ndarray:
-    """(p,) ends where the tracker has stalled on the way, not far out: near large zeros, or where paths nearly meet.
+    """(p,) ends where the tracker has stalled deep down, not far out: near large zeros, or where paths nearly meet.
 
-    Where many stall, infinity itself is singular, and only those still near count.
+    Where many stall, infinity itself is singular, and they tell nothing.
     """
-    size, stalled = ends.info[:, HOMOGENISING], (ends.status == STALLED) & (ends.info[:, LAST_U] > 0)
-    stalled &= size > DEFAULT.far_out
-    return stalled & ((size > _NOT_FAR) | (stalled.sum() < _FEW + _SHARE * len(size)))
+    stalled = (ends.status == STALLED) & _deep(ends)
+    return stalled & (stalled.sum() < _FEW)
+
+
+def _deep(ends: Ends) -> np.ndarray:
+    """(p,) ends at times that are lost in rounding beside 1, not far out."""
+    time, size = ends.info[:, LAST_U], ends.info[:, HOMOGENISING]
+    return (time > DEFAULT.deepest_u) & (time < _DEEP) & (size > DEFAULT.far_out)
 
 
 def _alone(ends: Ends) -> np.ndarray:
@@ -113,8 +122,7 @@ def _alone(ends: Ends) -> np.ndarray:
     info, headed_out = ends.info, ends.status == HEADED_OUT
     valuation = np.sort(info[headed_out, VALUATION])
     low, high = (np.searchsorted(valuation, info[:, VALUATION] * (1 + d)) for d in (-_SAME_VALUATION, _SAME_VALUATION))
-    stalled = headed_out & (info[:, LAST_U] > DEFAULT.deepest_u) & (info[:, HOMOGENISING] > DEFAULT.far_out)
-    return stalled & ((high - low) * info[:, VALUATION] < 1 - _SAME_VALUATION)
+    return headed_out & _deep(ends) & ((high - low) * info[:, VALUATION] < 1 - _SAME_VALUATION)
 
 
 def _bounded(homotopy: Homotopy, outcome: Outcome) -> Outcome:
@@ -126,12 +134,12 @@ def _bounded(homotopy: Homotopy, outcome: Outcome) -> Outcome:
     return replace(outcome, kind=np.where(outcome.kind == INFINITE, FAILED, outcome.kind))
 
 
-def _recalled(homotopy: Homotopy, outcome: Outcome, again: np.ndarray) -> Outcome:
+def _recalled(homotopy: Homotopy, outcome: Outcome, again: np.ndarray, settings: Settings = PRECISE) -> Outcome:
     """Ends (p,) bool that count as infinite, looked at again in double-double numbers. What is finite there must be
     proved with the exact coefficients: with rounded ones infinity itself may become finite."""
     if homotopy.reduced.scaled.n_equations > homotopy.reduced.scaled.n_unknowns:
         return outcome
-    return _proved(homotopy, outcome, track_precisely(homotopy, outcome, again), again)
+    return _proved(homotopy, outcome, track_precisely(homotopy, outcome, again, settings), again)
 
 
 def _proved(homotopy: Homotopy, before: Outcome, after: Outcome, which: np.ndarray) -> Outcome:
@@ -150,12 +158,12 @@ def _proved(homotopy: Homotopy, before: Outcome, after: Outcome, which: np.ndarr
     return Outcome(kind, ends, winding)
 
 
-def track_precisely(homotopy: Homotopy, outcome: Outcome, paths: np.ndarray) -> Outcome:
+def track_precisely(homotopy: Homotopy, outcome: Outcome, paths: np.ndarray, settings: Settings = PRECISE) -> Outcome:
     """Track some paths (p,) bool again in double-double numbers; what they show then counts, where it is clear."""
     which = np.flatnonzero(paths)
     if not len(which):
         return outcome
-    ends = track(homotopy.tape, homotopy.starts[which], homotopy.parameters, settings=PRECISE, precise=True)
+    ends = track(homotopy.tape, homotopy.starts[which], homotopy.parameters, settings=settings, precise=True)
     kind, points, winding = outcome.kind.copy(), outcome.points.copy(), outcome.winding.copy()
     kind[which[ends.status == HEADED_OUT]] = INFINITE
     regular = (ends.status == REACHED) & (ends.info[:, HOMOGENISING] > _PRECISELY_FAR_OUT)

@@ -34,12 +34,13 @@ _ROUNDED = 1e3 * float(np.finfo(float).eps)  # relative error of a regular point
 def solved_by_factors(
     system: PolynomialSystem, found: SolutionSet, solve: Callable[[PolynomialSystem], SolutionSet]
 ) -> SolutionSet:
-    """The set of a square system with singular or undecided ends, found anew where equations have repeated factors.
+    """The set of a square system with singular or undecided ends, or with ends on larger sets for all that double
+    precision can tell, found anew where equations have repeated factors.
 
     solve: what solves the systems in which one factor stands for each such equation. Paths count as often as the
     exponents say.
     """
-    if system.network is not None or not (found.singular.any() or found.paths.failed):
+    if system.network is not None or not (found.singular.any() or found.paths.failed or found.paths.not_isolated):
         return found
     one = system.n_equations == system.n_unknowns == 1 and system.is_real
     if one and found.singular.any() and system.degrees[0] <= _MOST_ROOTS:

@@ -178,10 +178,10 @@ def clusters(points: np.ndarray, radius: float) -> np.ndarray:
     return np.unique(label, return_inverse=True)[1].astype(int)
 
 
-def recurring(points: np.ndarray, others: np.ndarray) -> np.ndarray:
+def recurring(points: np.ndarray, others: np.ndarray, radius: float = SINGULAR_RADIUS) -> np.ndarray:
     """(p,) whether each singular point is among the others, too."""
     found = np.zeros(len(points), bool)
-    for i, _, _ in neighbours(points, others, SINGULAR_RADIUS):
+    for i, _, _ in neighbours(points, others, radius):
         found[i] = True
     return found
 

@@ -17,6 +17,7 @@ import numpy as np
 from theory.continuation.decisions import (
     AT_INFINITY,
     BAD_START,
+    CROWDED,
     DEFAULT,
     ERROR,
     HOMOGENISING,
@@ -41,6 +42,7 @@ from theory.parallel import processors
 __all__ = [
     "AT_INFINITY",
     "BAD_START",
+    "CROWDED",
     "DEFAULT",
     "ERROR",
     "HOMOGENISING",
