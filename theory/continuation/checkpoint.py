@@ -139,16 +139,8 @@ def tracked(
 ) -> Ends:
     """The ends of all paths; where a file is named, those it has are taken from there, and the others kept in it."""
     if checkpoint is None:
-        ends = Ends.unknown(homotopy.starts)
-        return track(
-            homotopy.tape,
-            homotopy.starts,
-            homotopy.parameters,
-            settings=settings,
-            progress=progress,
-            ends=ends,
-            **options,
-        )
+        options |= {"settings": settings, "progress": progress}
+        return track(homotopy.tape, homotopy.starts, homotopy.parameters, **options)
     ends = restore(checkpoint, homotopy, seed)
     track_and_save(homotopy, ends, settings, progress, lambda e: save(checkpoint, homotopy, seed, e), **options)
     return ends

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from theory.continuation import sift
-from theory.continuation.homotopy import equilibrate
+from theory.continuation.homotopy import equilibrated
 from theory.continuation.polish import polish
 from theory.continuation.solutions import SolutionSet
 from theory.systems import PolynomialSystem
@@ -34,8 +34,7 @@ def told_apart(system: PolynomialSystem, found: SolutionSet) -> SolutionSet:
         return found
     scaled, scales = system, np.ones(system.n_unknowns)
     if system.network is None:
-        polynomials, scales = equilibrate(system.polynomials, system.n_unknowns)
-        scaled = PolynomialSystem.from_polynomials(polynomials, system.names)
+        scaled, scales = equilibrated(system)
     others = found.solutions[~found.singular] / scales
     clusters = {
         row: _zeros_near(scaled, found.solutions[row] / scales, others, found.multiplicity[row]) for row in rows

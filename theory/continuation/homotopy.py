@@ -213,6 +213,12 @@ def equilibrate(polynomials: Sequence[Polynomial], n: int, rescale: bool = True)
     return scaled, np.array([math.ldexp(1.0, c) for c in columns])
 
 
+def equilibrated(system: PolynomialSystem) -> tuple[PolynomialSystem, np.ndarray]:
+    """A sparse system scaled by `equilibrate`, and the scales (n,) of its unknowns."""
+    polynomials, scales = equilibrate(system.polynomials, system.n_unknowns)
+    return PolynomialSystem.from_polynomials(polynomials, system.names), scales
+
+
 def eliminate(affine: Sequence[Polynomial], n: int) -> Reduction:
     """Solve affine equations for as many unknowns, by elimination with complete pivoting.
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from theory.continuation import sift
-from theory.continuation.homotopy import UnderdeterminedError, equilibrate
+from theory.continuation.homotopy import UnderdeterminedError, equilibrated
 from theory.continuation.isolation import local_multiplicity
 from theory.continuation.solutions import PathCount, SolutionSet
 from theory.polynomials import Polynomial
@@ -62,8 +62,7 @@ def solved_by_factors(
 
 def _isolated(system: PolynomialSystem, united: SolutionSet) -> SolutionSet:
     """Without the points on a set of zeros of positive dimension that several equations share."""
-    polynomials, scales = equilibrate(system.polynomials, system.n_unknowns)
-    scaled = PolynomialSystem.from_polynomials(polynomials, system.names)
+    scaled, scales = equilibrated(system)
     sizes = [
         local_multiplicity(scaled, point / scales, int(count))
         for point, count in zip(united.solutions, united.multiplicity, strict=True)
@@ -96,8 +95,7 @@ def _exact(system: PolynomialSystem, found: SolutionSet) -> SolutionSet:
     if len(np.unique(points)) < len(roots) or found.paths.tracked != polynomial.degree or not np.isfinite(points).all():
         return replace(found, notes=(*found.notes, "roots that double precision cannot tell apart count as one"))
     singular = multiplicity > 1
-    polynomials, scales = equilibrate(system.polynomials, 1)
-    scaled = PolynomialSystem.from_polynomials(polynomials, system.names)
+    scaled, scales = equilibrated(system)
     regular = int((~singular).sum())
     return replace(
         found,
@@ -190,8 +188,7 @@ def _united(system: PolynomialSystem, parts: list[SolutionSet], weights: list[in
         return sum(w * getattr(p, name) for p, w in zip(paths, weights, strict=True))
 
     regular = int((~singular).sum())
-    polynomials, scales = equilibrate(system.polynomials, system.n_unknowns)
-    scaled = PolynomialSystem.from_polynomials(polynomials, system.names)
+    scaled, scales = equilibrated(system)
     notes = [note for part in parts for note in _notes(part)]
     return replace(
         before,
