@@ -13,7 +13,7 @@ from theory.dual_numbers import Dual, linear, tangent
 from theory.image_layers import AveragePool
 from theory.layers import Activate, Layer, Normalise
 from theory.polynomials import Polynomial, gaussian
-from theory.rings import finite_array, plain_array, ring_array, ring_matrix, ring_number
+from theory.rings import RESIDUE_PRIME, finite_array, plain_array, residue, ring_array, ring_matrix, ring_number
 
 if TYPE_CHECKING:
     from theory.networks import PolynomialNetwork
@@ -180,20 +180,15 @@ def _absolute_layer(layer: Layer) -> Layer:
 
 
 def _random_line(equations: NetworkEquations) -> tuple[list[Any], list[Any], list[Any]]:
-    """Weights u + t*v, inputs and targets as polynomials in t modulo a prime, u and v random; the seed is fixed.
-
-    The prime is 1 mod 4, so that sqrt(-1) exists there: Gaussian rationals map to it by a ring homomorphism.
-    """
+    """Weights u + t*v, inputs and targets as polynomials in t modulo a prime, u and v random; the seed is fixed."""
     import flint
 
-    prime, root = 2305843009213693921, 583529827753931384
+    def constant(value: Any) -> Any:
+        return flint.nmod_poly([residue(gaussian(value))], RESIDUE_PRIME)
+
     rng = np.random.default_rng(0)
-
-    def residue(value: Any) -> Any:
-        number = gaussian(value)
-        re, im = (flint.nmod(x.numerator, prime) / x.denominator for x in (number.re, number.im))
-        return flint.nmod_poly([re + im * root], prime)
-
-    line = [flint.nmod_poly([int(c) for c in rng.integers(prime, size=2)], prime) for _ in equations.names]
-    X, Y = ([[residue(entry) for entry in row] for row in data] for data in (equations.inputs, equations.targets))
+    line = [
+        flint.nmod_poly([int(c) for c in rng.integers(RESIDUE_PRIME, size=2)], RESIDUE_PRIME) for _ in equations.names
+    ]
+    X, Y = ([[constant(entry) for entry in row] for row in data] for data in (equations.inputs, equations.targets))
     return line, X, Y

@@ -14,9 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from theory.polynomials import GaussianRational, Polynomial, gaussian
+from theory.polynomials import MAX_DEGREE, GaussianRational, Polynomial, gaussian
 
-MAX_DEGREE = 1000
 MAX_DEPTH = 60  # parentheses in parentheses; each costs five Python frames
 MAX_PRODUCTS = 3_000_000  # products of terms while one file is expanded: some seconds
 MAX_DIGITS = 4000  # of a number, of its decimal exponent, and (roughly) of a coefficient that is raised to a power

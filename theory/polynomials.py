@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import sympy as sp
 
 Exponents = tuple[int, ...]
+MAX_DEGREE = 1000  # of what users write: polynomials are expanded before they are looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +238,7 @@ class Polynomial:
     def from_sympy(cls, expression: Any, symbols: Sequence["sp.Symbol"]) -> "Polynomial":
         """The exact terms of a sympy expression that is polynomial in the symbols.
 
-        Raises ValueError where it is not polynomial in them or contains another symbol.
+        Raises ValueError where it is not polynomial in them or contains another symbol, and for powers over 1000.
         """
         import sympy as sp
 
@@ -248,6 +249,8 @@ class Polynomial:
         stray = expression.free_symbols - set(symbols)
         if stray:
             raise ValueError(f"{expression} contains {sorted(map(str, stray))}, which are not among the unknowns")
+        if high := [power for power in expression.atoms(sp.Pow) if power.exp.is_Integer and power.exp > MAX_DEGREE]:
+            raise ValueError(f"equations may have degree {MAX_DEGREE} at most, got degree {high[0].exp} in {high[0]}")
         try:
             poly = sp.Poly(expression, *symbols)
         except sp.PolynomialError:

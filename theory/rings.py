@@ -8,6 +8,9 @@ import numpy as np
 
 from theory.polynomials import GaussianRational, Polynomial, gaussian
 
+RESIDUE_PRIME = 2305843009213693921
+_ROOT_OF_MINUS_ONE = 583529827753931384
+
 
 def ring_number(number: Fraction | GaussianRational, sample: Any) -> Any:
     """An exact number in a form that adds to and multiplies with sample's kind of ring element.
@@ -80,3 +83,12 @@ def finite_array(values: Any, what: str) -> np.ndarray:
     if not np.isfinite(array).all():
         raise ValueError(f"{what} must be finite, got NaN or infinity")
     return array
+
+
+def residue(number: GaussianRational) -> Any:
+    """The number modulo RESIDUE_PRIME, a flint.nmod; the prime is 1 mod 4, so that i has an image there, and this is a
+    ring homomorphism. Raises ZeroDivisionError where the prime divides a denominator."""
+    import flint
+
+    re, im = (flint.nmod(x.numerator, RESIDUE_PRIME) / x.denominator for x in (number.re, number.im))
+    return re + im * _ROOT_OF_MINUS_ONE

@@ -77,3 +77,26 @@ def test_singular_zeros_of_real_systems_are_real_or_come_in_pairs_or_are_undecid
 def test_zeros_that_no_double_can_hold_are_refused_in_one_line(text):
     with pytest.raises(ValueError, match="which no double can hold"):
         solved(text)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_flat_zero_of_multiplicity_four_is_no_curve(seed):
+    """3e-2 (y + 1) = (x - 2)^3 in (x - 2)(y + 1) = 0 gives (x - 2)^4 = 0: one zero, and no other."""
+    found = solved("2\n(x-2)^3-3e-2*(y+1);(x-2)*(y+1);", seed)
+    assert found.multiplicity.tolist() == [4]
+    np.testing.assert_allclose(found.solutions, [[2, -1]], atol=1e-2)
+    assert found.paths.failed == found.paths.not_isolated == 0
+
+
+@pytest.mark.parametrize("start", ["total-degree", "polyhedral"])
+def test_paths_to_a_flat_zero_are_undecided_where_a_start_does_not_settle_them(start):
+    found = th.solve(th.PolynomialSystem.parse("2\n(x-2)^3-3e-2*(y+1);(x-2)*(y+1);"), start=start)
+    assert found.multiplicity.sum() + found.paths.failed == 4
+    assert found.paths.not_isolated == 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_six_zeros_in_two_clusters_are_told_apart_by_an_exact_count(seed):
+    found = solved("2\n(x-1)*(x-1-1e-6)*(x-1+1e-6)*(x+1);y^2-x-3;", seed)
+    assert found.paths.finite == len(found) == 8
+    np.testing.assert_allclose(np.sort(found.real[:, 0]), np.repeat([-1, 1 - 1e-6, 1, 1 + 1e-6], 2), rtol=0, atol=1e-15)

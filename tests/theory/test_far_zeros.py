@@ -80,7 +80,58 @@ def test_zeros_beside_many_paths_to_infinity_are_found_by_the_mixed_volume(seed)
 def test_a_start_that_misses_zeros_beside_infinity_says_so():
     """The same system: with 36 paths that grow like t^(-1/18), zeros of size 243 look infinite down to t = 1e-40."""
     found = th.solve(th.PolynomialSystem.parse("2\nx^2-3;y^2-x^20-1;"), start="total-degree")
-    assert len(found.real) == 4 or any("polyhedral start finds 4 zeros" in note for note in found.notes)
+    assert len(found.real) + found.paths.failed == 4
+    assert len(found.real) == 4 or any("the polyhedral start finds" in note for note in found.notes)
     generic = th.solve(th.PolynomialSystem.parse("2\nx^2-3;y^2-x^3-1;"), start="total-degree")
     assert len(generic) == 4
     assert not any("polyhedral" in note for note in generic.notes)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("start", ["auto", *STARTS])
+@pytest.mark.parametrize(
+    ("text", "zeros"),
+    [
+        ("2\nx^2+y^2-2;(x-y)^2-1e-12;", 4),
+        (
+            "3\n(x-1e-4)*(x-1e4);(y-1e-4)*(y-1e4);x*y*z-1;",
+            [(a, b, 1 / (a * b)) for a in (1e-4, 1e4) for b in (1e-4, 1e4)],
+        ),
+        (
+            "3\n(x-1e-7)*(x-1e7);(y-1e-7)*(y-1e7);x*y*z-1;",
+            [(a, b, 1 / (a * b)) for a in (1e-7, 1e7) for b in (1e-7, 1e7)],
+        ),
+        ("2\n(x-1e-8)*(x-1)*(x-1e8);y-x^2;", [(a, a * a) for a in (1e-8, 1, 1e8)]),
+        (
+            "2\n(x-1e-8)*(x-1e-4)*(x-1)*(x-1e4)*(x-1e8);y-x^2;",
+            [(a, a * a) for a in (1e-8, 1e-4, 1, 1e4, 1e8)],
+        ),
+    ],
+)
+def test_zeros_of_very_different_sizes_are_all_found_to_their_last_digits(text, zeros, start, seed):
+    """The equations factor: the zeros are known by hand."""
+    found = solved(text, start, seed)
+    if isinstance(zeros, int):
+        assert len(found) == found.multiplicity.sum() == zeros
+    else:
+        assert len(found.real) == len(found) == len(zeros)
+        order = np.lexsort(found.real.T)
+        expected = np.array(sorted(zeros, key=lambda z: z[::-1]))
+        np.testing.assert_allclose(found.real[order], expected, rtol=1e-12)
+    assert found.paths.failed == 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("start", ["auto", *STARTS])
+def test_a_zero_that_cancellation_throws_far_out_is_found_or_undecided(start, seed):
+    """y = 2 + 1e-8 and 1 - 1e-8, nearly, and x = 1 / (y - 1): no coefficient says that x = -1e8 is a zero."""
+    found = solved("2\nx*(y-1)-1;(y-1)*(y-2)-1e-8;", start, seed)
+    assert len(found) + found.paths.failed >= 2
+    assert start != "auto" or len(found) == 2
+
+
+def test_affine_equations_too_far_apart_for_doubles_are_refused_and_contradictions_named():
+    with pytest.raises(ValueError, match="too far apart for double precision"):
+        solved("2\n1e400*x^2-1;y-x-1;", "auto", 0)
+    found = solved("3\nx^2-1;y-x-1;2*y-2*x-3;", "auto", 0)
+    assert found.notes == ("the affine equations contradict each other",)

@@ -6,7 +6,7 @@ from tests import known_systems
 from tests.theory.test_solve import adds_up, network_system, same_points
 from theory.continuation.choice import choose
 from theory.continuation.homotopy import reduce
-from theory.continuation.polyhedral import PolyhedralError, _binomial_roots, polyhedra, polyhedral
+from theory.continuation.polyhedral import PolyhedralError, binomial_roots, polyhedra, polyhedral
 from theory.continuation.start import TooManyPathsError
 from theory.polynomials import Polynomial, gaussian
 from theory.polytopes import stable_mixed_volume
@@ -142,7 +142,7 @@ def test_binomial_systems_have_as_many_roots_as_their_determinant(n):
     edges = edges[np.abs(np.linalg.det(edges)) > 0.5]
     volumes = np.abs(np.linalg.det(edges)).round().astype(int)
     ratios = np.exp(2j * np.pi * rng.random(edges.shape[:2]))
-    roots = np.split(_binomial_roots(edges, ratios, volumes), np.cumsum(volumes)[:-1])
+    roots = np.split(binomial_roots(edges, ratios, volumes), np.cumsum(volumes)[:-1])
     for matrix, ratio, of_cell in zip(edges, ratios, roots, strict=True):
         assert np.allclose(np.prod(of_cell[:, None, :] ** matrix, axis=2), ratio, rtol=1e-10)
         assert len(np.unique(of_cell.round(8), axis=0)) == len(of_cell)

@@ -36,9 +36,7 @@ def told_apart(system: PolynomialSystem, found: SolutionSet) -> SolutionSet:
     if system.network is None:
         scaled, scales = equilibrated(system)
     others = found.solutions[~found.singular] / scales
-    clusters = {
-        row: _zeros_near(scaled, found.solutions[row] / scales, others, found.multiplicity[row]) for row in rows
-    }
+    clusters = {row: zeros_near(scaled, found.solutions[row] / scales, others, found.multiplicity[row]) for row in rows}
     split = {row: zeros for row, zeros in clusters.items() if _is_whole(zeros, found.multiplicity[row])}
     kept = [row for row, zeros in clusters.items() if len(zeros) and row not in split]
     result = _with(found, split, scaled, scales) if split else found
@@ -49,8 +47,8 @@ def told_apart(system: PolynomialSystem, found: SolutionSet) -> SolutionSet:
     return result
 
 
-def _zeros_near(system: PolynomialSystem, point: np.ndarray, others: np.ndarray, multiplicity: int) -> np.ndarray:
-    """Proved regular zeros (k, n) that belong to a singular end (n,), and are none of the others (p, n)."""
+def zeros_near(system: PolynomialSystem, point: np.ndarray, others: np.ndarray, multiplicity: int) -> np.ndarray:
+    """Proved regular zeros (k, n) close to a point (n,), so many as a rule, that are none of the others (p, n)."""
     size = 1 + np.abs(point).max()
     jacobian = system.jacobian(point[None])[0]
     lengths = np.linalg.norm(jacobian, axis=1, keepdims=True)
@@ -73,15 +71,22 @@ def _with(
     found: SolutionSet, split: dict[int, np.ndarray], scaled: PolynomialSystem, scales: np.ndarray
 ) -> SolutionSet:
     """The set with the zeros of each cluster in the place of its row."""
-    keep = np.setdiff1d(np.arange(len(found)), list(split))
     new = np.vstack(list(split.values()))
+    whole = with_zeros(found, np.setdiff1d(np.arange(len(found)), list(split)), new, scaled, scales)
+    paths = replace(found.paths, finite=found.paths.finite + len(new), singular=found.paths.singular - len(new))
+    return replace(whole, paths=paths, notes=(*found.notes, _SPLIT))
+
+
+def with_zeros(
+    found: SolutionSet, keep: np.ndarray, new: np.ndarray, scaled: PolynomialSystem, scales: np.ndarray
+) -> SolutionSet:
+    """The solutions numbered `keep` and new regular zeros (k, n) of the scaled system; paths as they were."""
     points = np.vstack([found.solutions[keep] / scales, new])
     singular = np.concatenate([found.singular[keep], np.zeros(len(new), bool)])
     is_real = np.concatenate([found.is_real[keep], (new.imag == 0).all(axis=1)])
     if scaled.is_real:
         partner = sift.conjugate_partners(points, singular)
         points, is_real = sift.symmetrised(points, partner), partner == np.arange(len(points))
-    paths = replace(found.paths, finite=found.paths.finite + len(new), singular=found.paths.singular - len(new))
     return replace(
         found,
         solutions=points * scales,
@@ -90,6 +95,4 @@ def _with(
         is_real=is_real,
         residual=sift.relative_residual(scaled, points),
         condition=np.concatenate([found.condition[keep], sift.conditions(scaled, new)]),
-        paths=paths,
-        notes=(*found.notes, _SPLIT),
     )

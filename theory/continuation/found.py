@@ -58,7 +58,8 @@ class Found:
         some are missing, and those that came are undecided. On larger sets it outgrows all paths that may end there.
         Where its size stays open, points count as isolated if another homotopy comes to them, too; where it says that
         they are not, and yet the other comes to them, though curves with a tangent line there are smooth and have no
-        such points, paths are undecided. In one unknown all points are isolated.
+        such points, paths are undecided. All points are isolated in one unknown, and where zeros are known to be finite
+        in number.
         """
         rows = np.flatnonzero(self.singular)
         paths = np.zeros(len(rows), int)
@@ -73,6 +74,8 @@ class Found:
         ):
             size = local_multiplicity(reduced.scaled, self.solutions[row], count + self.undecided)
             alone = reduced.n_free == 1 or (recurs if size is None else size > 0)
+            if not alone and reduced.has_finitely_many_zeros:  # flat, then
+                alone, size = True, size or None
             missing = alone and (count < max(2, size or 0) or size == 0)
             keep[row] = alone and not missing
             doubtful += alone and not missing and size is None and reduced.n_free > 1
@@ -114,11 +117,12 @@ def sift_ends(reduced: Reduced, outcome: Outcome) -> Found:
     kept = np.setdiff1d(finite, off)
     _confirm_lone(system, kept[kind[kept] == SINGULAR], kind, points, condition)
     end, broken = _clustered(system, kept, kind, points, outcome.winding)
-    index, end = np.unique(end, return_inverse=True)  # one path of each solution, and -1 for none
+    paths, (index, end) = end, np.unique(end, return_inverse=True)  # one path of each solution, and -1 for none
     index, end = index[index >= 0], end - (index[0] < 0 if len(index) else 0)
     weights = np.bincount(end[end >= 0], minlength=len(index))
     singular = kind[index] == SINGULAR
     repeated = int((weights[~singular] > 1).sum())
+    kind[(paths != np.arange(len(paths))) & (kind == FINITE) & (paths >= 0)] = FAILED  # they belong elsewhere
     weights[~singular] = 1
     solutions, is_real, unpaired = _paired(system, points[index], singular)
     return Found(

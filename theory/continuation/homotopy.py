@@ -13,6 +13,9 @@ import numpy as np
 
 from theory.continuation.tape import Node, Recorder, Tape
 from theory.polynomials import GaussianRational, Polynomial
+from theory.quotient_dimension import quotient_dimension
+from theory.rank import modular_rank
+from theory.rings import RESIDUE_PRIME, residue
 from theory.systems import PolynomialSystem
 
 _WIDE = 14.0  # bits between coefficients, times the largest degree, from which on the unknowns are scaled, too
@@ -86,8 +89,13 @@ class Reduced:
     def far_apart(self) -> bool:
         """Whether coefficients of one equation differ by more than double precision holds, however it was scaled: then
         finite zeros may lie as far out as those at infinity seem to."""
-        spreads = (np.ptp([_bits(c) for c in p.terms.values()]) for p in self.polynomials)
-        return max(spreads, default=0.0) > _DOUBLE
+        return spread(self.polynomials) > _DOUBLE
+
+    @cached_property
+    def has_finitely_many_zeros(self) -> bool:
+        """Whether that is known, exactly."""
+        sparse = self.system.network is None
+        return sparse and quotient_dimension(self.system.polynomials) is not None
 
     @cached_property
     def n_equations(self) -> int:
@@ -187,6 +195,21 @@ def balance(polynomial: Polynomial) -> Polynomial:
     return _times_powers(polynomial, [power] * len(polynomial.terms)) if power else polynomial
 
 
+def in_units(polynomials: Sequence[Polynomial], powers: Sequence[int]) -> list[Polynomial]:
+    """The polynomials in unknowns measured in units of 2^powers, balanced."""
+    return [balance(_times_powers(p, (p.exponents @ powers).tolist())) for p in polynomials]
+
+
+def is_wide(polynomials: Sequence[Polynomial]) -> bool:
+    """Whether coefficients of one equation are so far apart that unknowns, and powers of them, may be."""
+    return spread(polynomials) * max(p.degree for p in polynomials) >= _WIDE
+
+
+def spread(polynomials: Sequence[Polynomial]) -> float:
+    """Bits between the largest and the smallest coefficient of an equation, the most of all equations."""
+    return max((float(np.ptp([_bits(c) for c in p.terms.values()])) for p in polynomials), default=0.0)
+
+
 def equilibrate(polynomials: Sequence[Polynomial], n: int, rescale: bool = True) -> tuple[list[Polynomial], np.ndarray]:
     """Powers of 2 for rows and unknowns that bring the coefficients near 1, by least squares on their logarithms.
 
@@ -196,7 +219,7 @@ def equilibrate(polynomials: Sequence[Polynomial], n: int, rescale: bool = True)
     Source: A. Morgan, Solving polynomial systems using continuation (1987), chapter 5 (SCLGEN).
     """
     bits = [np.array([_bits(c) for c in p.terms.values()]) for p in polynomials]
-    if not rescale or max(np.ptp(b) for b in bits) * max(p.degree for p in polynomials) < _WIDE:
+    if not (rescale and is_wide(polynomials)):
         return [balance(p) for p in polynomials], np.ones(n)
     rows = []
     for i, p in enumerate(polynomials):
@@ -209,8 +232,7 @@ def equilibrate(polynomials: Sequence[Polynomial], n: int, rescale: bool = True)
         raise ValueError(
             f"the coefficients ask for unknowns of size 2^{largest}, which no double can hold: change their units"
         )
-    scaled = [balance(_times_powers(p, (p.exponents @ columns).tolist())) for p in polynomials]
-    return scaled, np.array([math.ldexp(1.0, c) for c in columns])
+    return in_units(polynomials, columns), np.array([math.ldexp(1.0, c) for c in columns])
 
 
 def equilibrated(system: PolynomialSystem) -> tuple[PolynomialSystem, np.ndarray]:
@@ -222,7 +244,7 @@ def equilibrated(system: PolynomialSystem) -> tuple[PolynomialSystem, np.ndarray
 def eliminate(affine: Sequence[Polynomial], n: int) -> Reduction:
     """Solve affine equations for as many unknowns, by elimination with complete pivoting.
 
-    Raises InconsistentError where they contradict each other.
+    Raises InconsistentError where they contradict each other, ValueError where doubles cannot tell that they do not.
     """
     matrix, constant = np.zeros((len(affine), n), complex), np.zeros(len(affine), complex)
     for row, p in enumerate(affine):
@@ -238,6 +260,11 @@ def eliminate(affine: Sequence[Polynomial], n: int) -> Reduction:
         row, column = divmod(int(np.argmax(sizes)), n)
         if sizes[row, column] < _DEPENDENT:
             if np.abs(table[k:, n]).max() > _DEPENDENT:
+                if _have_solutions(affine, n):
+                    raise ValueError(
+                        "the coefficients of the affine equations are too far apart for double precision: change the "
+                        "units of the unknowns"
+                    )
                 raise InconsistentError("the affine equations contradict each other")
             break
         table[[k, k + row]] = table[[k + row, k]]
@@ -252,6 +279,14 @@ def eliminate(affine: Sequence[Polynomial], n: int) -> Reduction:
     lift[pivots] = -table[: len(pivots), list(free)]
     offset[pivots] = -table[: len(pivots), n]
     return Reduction(lift, offset, free)
+
+
+def _have_solutions(affine: Sequence[Polynomial], n: int) -> bool:
+    """Whether the rank of the matrix of coefficients is that of the matrix with the constants, exactly."""
+    order = [*np.eye(n, dtype=int).tolist(), [0] * n]
+    rows = [[int(residue(p.terms[e])) if e in p.terms else 0 for e in map(tuple, order)] for p in affine]
+    whole, part = np.array(rows, object), np.array([row[:n] for row in rows], object)
+    return modular_rank(whole, RESIDUE_PRIME) == modular_rank(part, RESIDUE_PRIME)
 
 
 def square_up(equations: Sequence[Node], degrees: Sequence[int], n: int, rng: np.random.Generator) -> list[Node]:

@@ -123,11 +123,11 @@ def _binomial(system: Polyhedra, stratum: Stratum, generic: np.ndarray) -> tuple
         ratios[:, k] = -generic[first[i] + here[a]] / generic[first[i] + here[b]]
     smallest = np.where(rates > 0, rates, np.inf).min(axis=1, keepdims=True)
     rates *= _FAINTEST / np.where(np.isfinite(smallest), smallest, 1.0)
-    starts[:, unknowns] = _binomial_roots(edges, ratios, cells.volumes)
+    starts[:, unknowns] = binomial_roots(edges, ratios, cells.volumes)
     return starts, rates
 
 
-def _binomial_roots(edges: np.ndarray, ratios: np.ndarray, volumes: np.ndarray) -> np.ndarray:
+def binomial_roots(edges: np.ndarray, ratios: np.ndarray, volumes: np.ndarray) -> np.ndarray:
     """All y with y^(row k of edges) = ratios[k], for each cell: edges (cells, n, n) integer, ratios (cells, n) complex.
 
     With M the matrix of edges, M log y = log ratio + 2 pi i k, where k runs over the integer vectors modulo M Z^n; the

@@ -11,6 +11,7 @@ from theory.arguments import check_count, check_seed
 from theory.continuation import sift
 from theory.continuation.choice import choose
 from theory.continuation.close_zeros import told_apart
+from theory.continuation.counted import beside_exact_count, lacking
 from theory.continuation.follow import Interrupted, follow
 from theory.continuation.found import SOLVED
 from theory.continuation.homotopy import InconsistentError, Reduced, UnderdeterminedError, reduce
@@ -123,24 +124,40 @@ def _solve_natively(
             if start == "monodromy":
                 raise
     found = follow(choose(reduced, start, seed, max_paths, progress, checkpoint), seed, progress, checkpoint)
-    if np.abs(np.log2(reduced.scales)).max() > _FAR_SCALED and any(_lacking(found)):
-        plain = follow(choose(reduce(system, rescale=False), start, seed, max_paths, progress), seed, progress)
-        if _lacking(plain) < _lacking(found):
-            found = replace(plain, notes=(*plain.notes, _UNSCALED))
+    found = _otherwise_scaled(reduced, found, start, seed, max_paths, progress)
     by_degree = found.start.startswith("total degree") and system.network is None
     if by_degree and found.paths.at_infinity:
         other = _beside_mixed_volume(reduced, found, seed, max_paths, progress)
         if start == "auto":
             found = other
         elif other is not found:
-            more = f"the polyhedral start finds {len(other)} zeros: paths that seemed to go to infinity end at some"
-            found = replace(found, notes=(*found.notes, f'{more}; use start="auto" or "polyhedral"'))
+            missing = int(other.multiplicity.sum()) - int(found.multiplicity.sum())
+            found = lacking(
+                found, missing, f'the polyhedral start finds {missing} more; use start="auto" or "polyhedral"'
+            )
     if _is_sliced_network(system) and system.n_equations == system.n_unknowns:
         from theory.continuation import completion
 
         return completion.checked(system, found, seed)
-    found = solved_by_factors(system, found, lambda part: _solve_natively(part, start, seed, max_paths, progress, None))
-    return told_apart(system, found)
+
+    def sifted(found: SolutionSet) -> SolutionSet:
+        parts = solved_by_factors(system, found, lambda p: _solve_natively(p, start, seed, max_paths, progress, None))
+        return told_apart(system, parts)
+
+    def attempt(other: str, scaled: bool) -> SolutionSet:
+        return sifted(follow(choose(reduce(system, scaled), other, seed, max_paths, progress), seed, progress))
+
+    return beside_exact_count(system, sifted(found), start, attempt)
+
+
+def _otherwise_scaled(
+    reduced: Reduced, found: SolutionSet, start: str, seed: int, max_paths: int, progress: Progress | None
+) -> SolutionSet:
+    """What is found without scaling the unknowns, where scales move zeros far out, and that is more."""
+    if np.abs(np.log2(reduced.scales)).max() <= _FAR_SCALED or not any(_lacking(found)):
+        return found
+    plain = follow(choose(reduce(reduced.system, rescale=False), start, seed, max_paths, progress), seed, progress)
+    return replace(plain, notes=(*plain.notes, _UNSCALED)) if _lacking(plain) < _lacking(found) else found
 
 
 def _beside_mixed_volume(

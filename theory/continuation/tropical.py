@@ -1,0 +1,66 @@
+"""Zeros of very different sizes, one by one: where two terms of each equation outweigh all others.
+
+At a zero no term of an equation is larger than all others together. Where sizes are far apart, two terms of each
+equation balance as a rule, and their binomial equations have a zero nearby: Newton's method goes on from there, in
+units in which all coordinates are near 1.
+Source: the tropical hypersurfaces of log |coefficient|; S. Gaubert, M. Sharify, Tropical scaling of polynomial matrices
+(2009), for one unknown D. Bini, Numerical computation of polynomial zeros by means of Aberth's method (1996).
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations, product
+from math import comb, prod
+
+import numpy as np
+
+from theory.continuation.homotopy import in_units, spread
+from theory.continuation.polish import polish
+from theory.continuation.polyhedral import binomial_roots
+from theory.polynomials import Polynomial
+from theory.systems import PolynomialSystem
+
+_MOST_CHOICES = 20_000  # of two terms in each equation: a second
+_MOST_ROOTS = 200
+_SLACK = 1.0  # natural logarithm by which other terms may outweigh the two that balance
+_LARGEST = 600.0  # natural logarithm of sizes that doubles hold, and of ratios of coefficients
+
+
+def tropical_zeros(system: PolynomialSystem) -> np.ndarray:
+    """Proved regular zeros (k, n) of a square sparse system that Newton's method reaches from binomial equations."""
+    found = [improved(system, root) for root in _roots(system.polynomials)]
+    return np.array([zero for zero in found if zero is not None]).reshape(-1, system.n_unknowns)
+
+
+def improved(system: PolynomialSystem, point: np.ndarray) -> np.ndarray | None:
+    """The proved regular zero near a point (n,), each coordinate to its own last digits; None where none is proved."""
+    size = np.abs(point)
+    powers = np.where(size > 0, np.round(np.log2(np.where(size > 0, size, 1.0))), 0).astype(int)
+    here = PolynomialSystem.from_polynomials(in_units(system.polynomials, powers.tolist()), system.names)
+    zeros, proved = polish(here, np.ldexp(point.real, -powers) + 1j * np.ldexp(point.imag, -powers)[None])
+    return np.ldexp(zeros[0].real, powers) + 1j * np.ldexp(zeros[0].imag, powers) if proved[0] else None
+
+
+def _roots(polynomials: Sequence[Polynomial]) -> Iterator[np.ndarray]:
+    """Zeros (n,) of the binomial equations whose two terms balance."""
+    if prod(comb(len(p.terms), 2) for p in polynomials) > _MOST_CHOICES or spread(polynomials) > _LARGEST:
+        return
+    polynomials = in_units(polynomials, [0] * len(polynomials))
+    logarithms = [np.log(np.abs(p.coefficients)) for p in polynomials]
+    count = 0
+    for choice in product(*(combinations(range(len(p.terms)), 2) for p in polynomials)):
+        edges = np.array([p.exponents[b] - p.exponents[a] for p, (a, b) in zip(polynomials, choice, strict=True)])
+        volume = round(abs(np.linalg.det(edges)))
+        if not volume:
+            continue
+        heights = [c[a] - c[b] for c, (a, b) in zip(logarithms, choice, strict=True)]
+        sizes = np.linalg.solve(edges, heights)
+        levels = [c + p.exponents @ sizes for p, c in zip(polynomials, logarithms, strict=True)]
+        if any(level.max() > level[a] + _SLACK for level, (a, _) in zip(levels, choice, strict=True)):
+            continue
+        count += volume
+        if count > _MOST_ROOTS or np.abs(sizes).max() > _LARGEST:
+            return
+        ratios = np.array(
+            [-p.coefficients[a] / p.coefficients[b] for p, (a, b) in zip(polynomials, choice, strict=True)]
+        )
+        yield from binomial_roots(edges[None], ratios[None], np.array([volume]))
