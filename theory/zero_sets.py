@@ -16,6 +16,7 @@ import numpy as np
 
 from theory.arguments import check_count, check_seed
 from theory.components import Component, count_of
+from theory.continuation.choice import MOST_WORK, TWICE
 from theory.continuation.homotopy import InconsistentError, UnderdeterminedError, reduce
 from theory.continuation.isolation import local_multiplicity
 from theory.continuation.sift import relative_residual
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from theory import real_components
 
 MAX_PATHS = 60_000
-_WORK, _DEARER = 1e9, 1.2  # on mixed cells; by what a path of theirs is dearer: as `theory.continuation.choice` has it
 MOST_TRIED = 4  # points of a component whose multiplicity is computed
 
 Progress = Callable[[int, int, str], None]
@@ -191,7 +191,7 @@ def _paths(square: PolynomialSystem, dimension: int) -> int:
         return bezout
     slices = random_slices(dimension, square.n_unknowns, np.random.default_rng(0))
     try:
-        return polyhedra(reduce(with_slices(square, slices)), max_work=_WORK, most=bezout / _DEARER).count
+        return polyhedra(reduce(with_slices(square, slices)), max_work=MOST_WORK, most=bezout / TWICE).count
     except (PolyhedralError, UnderdeterminedError, InconsistentError):
         return bezout
 

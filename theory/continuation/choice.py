@@ -18,8 +18,8 @@ from theory.polynomials import Polynomial
 Restart = Callable[[int], Homotopy]
 
 SEARCH_FROM = 50  # total-degree paths from which on it pays to look for a start with fewer
-_TWICE = 1.2  # time of a polyhedral path, through the generic system, over that of a total-degree path
-_WORK_PER_PATH, _MOST_WORK = 1e4, 1e9  # multiplications spent on mixed cells, per total-degree path and at most
+TWICE = 1.2  # time of a polyhedral path, through the generic system, over that of a total-degree path
+_WORK_PER_PATH, MOST_WORK = 1e4, 1e9  # multiplications spent on mixed cells, per total-degree path and at most
 _NETWORK_TERMS = 500  # terms of a multiplied-out network that take as long as the rest of a step
 
 
@@ -54,7 +54,7 @@ def choose(
     ):
         reason = f" instead of {bezout} by total degree"
         try:
-            cells = polyhedra(reduced, max_work=min(_WORK_PER_PATH * bezout, _MOST_WORK), most=bezout / _TWICE)
+            cells = polyhedra(reduced, max_work=min(_WORK_PER_PATH * bezout, MOST_WORK), most=bezout / TWICE)
             if _cost(cells) < bezout:
                 return _by_cells(cells, seed, max_paths, progress, reason, checkpoint)
         except TooManyZerosError:
@@ -76,7 +76,7 @@ def _degrees(reduced: Reduced) -> list[int]:
 def _cost(cells: Polyhedra) -> float:
     """Predicted time of the polyhedral start, in total-degree paths."""
     slower = cells.n_terms / _NETWORK_TERMS if cells.reduced.system.network is not None else 0
-    return _TWICE * cells.count * (1 + slower)
+    return TWICE * cells.count * (1 + slower)
 
 
 def _by_cells(
