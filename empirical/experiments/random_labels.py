@@ -304,7 +304,7 @@ def draw(result: Result) -> dict[str, Any]:
 
     s = result.series
     names = list(dict.fromkeys(name for name, _ in s["curves"]))
-    figure, places = plotting.panels(2 * len(names) + 1, width=3.3, height=2.9)
+    figure, places = plotting.panels(len(names) + 1, 2, width=3.3, height=2.9)
     for k, name in enumerate(names):
         curves, spread = {}, {}
         for kind in KINDS:
@@ -313,14 +313,15 @@ def draw(result: Result) -> dict[str, Any]:
             curves[kind] = (at, np.mean([[epoch.train_error for epoch in net] for net in nets], axis=0))
             values = np.sort(s["margins"][name, kind])
             spread[kind] = (values, np.arange(1, len(values) + 1) / len(values))
-        plotting.lines(curves, x="epoch", y="training error, mean of nets", title=name, axes=places[2 * k])
+        plotting.lines(curves, x="epoch", y="training error, mean of nets", title=name, axes=places[k])
         plotting.lines(spread, x="distance to the boundary (standardised inputs)", y="share of training images below",
-                       markers=False, title=f"{name}: margins", axes=places[2 * k + 1])  # fmt: skip
+                       markers=False, title=f"{name}: margins", axes=places[len(names) + 1 + k])  # fmt: skip
     grown = s["grown"]
     errors = {"nets": (list(grown), [np.mean(v) for v in grown.values()], [np.std(v) for v in grown.values()])}
     plotting.lines(errors, x="number of random labels", y="training error of a small net", log="x", limits=(-0.02, 1),
-                   title=names[0], axes=places[-1])  # fmt: skip
-    places[-1].set_xticks(list(grown), [str(n) for n in grown])
-    places[-1].set_xticks([], minor=True)
-    plotting.mark(places[-1], s["chance"], "chance")
+                   title=f"{names[0]}: a small net", axes=places[len(names)])  # fmt: skip
+    places[len(names)].set_xticks(list(grown), [str(n) for n in grown])
+    places[len(names)].set_xticks([], minor=True)
+    plotting.mark(places[len(names)], s["chance"], "chance")
+    places[-1].remove()
     return {"random-labels": figure}
