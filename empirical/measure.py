@@ -57,9 +57,10 @@ def weight_vector(model: nn.Module) -> np.ndarray:
 
 
 def set_weights(model: nn.Module, weights: np.ndarray) -> None:
-    """Give a model the weights (K,), in the order of `weight_vector`."""
+    """Give a model the weights (K,), in the order of `weight_vector`: a copy, for training changes them in place."""
     with torch.no_grad():
-        nn.utils.vector_to_parameters(torch.as_tensor(weights).to(next(model.parameters())), model.parameters())
+        copied = torch.tensor(weights).to(next(model.parameters()))
+        nn.utils.vector_to_parameters(copied, model.parameters())
 
 
 def layers(model: nn.Module) -> dict[str, slice]:

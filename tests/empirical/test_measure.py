@@ -84,3 +84,14 @@ def test_margins_of_a_linear_net_are_distances_to_its_boundaries():
     twice = SmallNet((2, 3), bias=False)
     set_weights(twice, 2 * weight_vector(model))
     np.testing.assert_allclose(margins(twice, inputs, torch.tensor([0, 0, 1])).distance, found.distance, rtol=1e-6)
+
+
+def test_weights_given_to_two_nets_are_their_own():
+    nets = [torch.nn.Linear(2, 2) for _ in range(2)]
+    weights = np.arange(6, dtype=np.float32)
+    for net in nets:
+        set_weights(net, weights)
+    with torch.no_grad():
+        for parameter in nets[0].parameters():
+            parameter.add_(1.0)  # as a step of training does
+    assert weights.tolist() == weight_vector(nets[1]).tolist() == [0, 1, 2, 3, 4, 5]
