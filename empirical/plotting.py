@@ -130,7 +130,7 @@ def lines(
             if spread:
                 band = np.asarray(spread[0], float)
                 axes.fill_between(at, values - band, values + band, color=look["color"], alpha=0.2, linewidth=0)
-        _finish(axes, x, y, title, log, limits, legend=len(series) > 1)
+        _finish(axes, x, y, title, log, limits, legend=True)
     return _figure(axes)
 
 
@@ -154,7 +154,7 @@ def points(
         for k, (label, (horizontal, vertical, *error)) in enumerate(series.items()):
             look = {**style(first + k), "linestyle": "none"}
             axes.errorbar(horizontal, vertical, yerr=error[0] if error else None, label=label, capsize=2.0, **look)
-        _finish(axes, x, y, title, log, limits, legend=len(series) > 1)
+        _finish(axes, x, y, title, log, limits, legend=True)
     return _figure(axes)
 
 
@@ -181,7 +181,7 @@ def bars(
             axes.bar(places + shift, np.asarray(heights, float), 0.92 * width, yerr=error, capsize=2.0, label=group,
                      color=COLOURS[k % len(COLOURS)], hatch=hatch, edgecolor="white", linewidth=0.0)  # fmt: skip
         axes.set_xticks(places, list(labels))
-        _finish(axes, x, y, title, log, limits, legend=len(groups) > 1)
+        _finish(axes, x, y, title, log, limits, legend=True)
         axes.grid(visible=False, axis="x")
     return _figure(axes)
 
@@ -209,7 +209,7 @@ def histogram(
         for k, (label, (at, height)) in enumerate((curves or {}).items()):
             look = style(len(arrays) + k)
             axes.plot(at, height, label=label, color=look["color"], linestyle=look["linestyle"])
-        _finish(axes, x, y, title, log, None, legend=len(arrays) + len(curves or {}) > 1)
+        _finish(axes, x, y, title, log, None, legend=True)
     return _figure(axes)
 
 
@@ -307,7 +307,7 @@ def paths(
         axes.set_aspect("equal", adjustable="datalim")
         axes.tick_params(labelsize=6.0)
         axes.locator_params(nbins=4)
-        _finish(axes, "first axis of the map", "second axis", title, "", None, legend=len(series) > 1)
+        _finish(axes, "first axis of the map", "second axis", title, "", None, legend=True)
     return _figure(axes)
 
 
@@ -422,7 +422,7 @@ def _finish(
         axes.set_yscale("log")
     if limits is not None:
         axes.set_ylim(limits)
-    if legend:
+    if legend and len(axes.get_legend_handles_labels()[1]) > 1:  # of all that was drawn here, not of this call alone
         axes.legend().set_gid(_MOVABLE)
 
 
@@ -437,7 +437,8 @@ def _place_legends(figure: Figure) -> None:
     owners = [axes for axes, _ in found]
     entries = [dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True)) for axes in owners]
     meanings = {(label, _colour(handle)) for some in entries for label, handle in some.items()}
-    agree = len(meanings) == len({label for label, _ in meanings}) == len({colour for _, colour in meanings})
+    shared = len(owners) > 1 or len(figure.axes) == 1  # one panel's legend says nothing of the others
+    agree = shared and len(meanings) == len({label for label, _ in meanings}) == len({colour for _, colour in meanings})
     together = {label: handle for some in entries[::-1] for label, handle in some.items()}
     names = list(dict.fromkeys(label for some in entries for label in some))
     width, height = figure.get_size_inches()

@@ -120,7 +120,6 @@ def draw(result: Result) -> dict[str, Any]:
     plotting.lines({"2n + d": (sizes, [2 * n + d for n in sizes])}, x="images n", y="weights", log="xy", markers=False,
                    axes=left)  # fmt: skip
     plotting.points(counts, x="images n", y="weights", log="xy", first=1, axes=left)
-    left.legend(fontsize=8, edgecolor="none")
     least, trained = 1e-17, result.series["trained"]  # where a miss of 0 is drawn on the logarithmic axis
     misses = {}
     for label, key in (("exact", "missed"), ("rounded to float64", "float_miss")):

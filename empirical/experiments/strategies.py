@@ -149,7 +149,7 @@ def draw(result: Result) -> dict[str, Any]:
         seen = [losses for (name, _), losses in result.series["profiles"].items() if name == way]
         profiles[way] = (np.linspace(0, 1, len(seen[0])), np.mean(seen, 0), np.std(seen, 0))
     figure, (left, middle, right) = plotting.panels(3, width=3.3, height=3.0)
-    plotting.lines(profiles, x="from SGD's end (0) to the other (1)", y="loss, share of guessing", axes=left)
+    plotting.lines(profiles, x="from SGD's end (0) to the other (1)", y="loss, share of guessing", first=1, axes=left)
     for axes, key, label in (
         (middle, "test_error", "test error"),
         (right, "radius", "radius, in lengths of the filters"),

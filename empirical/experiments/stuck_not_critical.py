@@ -157,7 +157,7 @@ def draw(result: Result) -> dict[str, Any]:
     norms = {f"net {t.number + 1}": (np.arange(len(t.norms)), t.norms) for t in tracks}
     plotting.lines(losses, x="epoch", y="training loss", log="y", markers=False, axes=left)
     plotting.lines(norms, x="epoch", y="norm of the gradient", log="y", markers=False, axes=middle)
-    plotting.mark(middle, float(np.mean([t.settled_norm for t in tracks])), "after batch descent", below=True)
+    plotting.mark(middle, float(np.mean([t.settled_norm for t in tracks])), "after batch descent")
     loss, norm = result.series["path"]
     at = np.arange(len(loss))
     series = {"loss": (at, np.maximum(loss, 1e-12)), "norm of the gradient": (at, np.maximum(norm, 1e-12))}

@@ -44,6 +44,28 @@ def test_panels_in_which_a_colour_means_different_things_keep_their_own_below_th
         assert not legend.get_window_extent().overlaps(label)
 
 
+def test_what_two_calls_draw_into_one_panel_has_one_legend(tmp_path):
+    figure, (left, right) = plotting.panels(2)
+    plotting.lines(curves("a"), x="x", y="y", axes=left)
+    plotting.points(curves("b"), x="x", y="y", first=1, axes=left)
+    plotting.lines(curves("a"), x="x", y="y", axes=right)
+    assert right.get_legend() is None
+    plotting.save(figure, tmp_path, "figure")
+    assert [text.get_text() for text in left.get_legend().get_texts()] == ["a", "b"]
+
+
+def test_a_legend_of_one_panel_among_several_stays_below_it(tmp_path):
+    figure, (left, right) = plotting.panels(2)
+    plotting.lines(curves("a"), x="x", y="y", axes=left)
+    plotting.lines(curves("b", "c"), x="x", y="y", axes=right)
+    plotting.save(figure, tmp_path, "figure")
+    assert not figure.legends
+    figure.draw_without_rendering()
+    legend = right.get_legend()
+    assert not overlaps(figure, legend)
+    assert legend.get_window_extent().x0 > left.get_window_extent().x1
+
+
 def test_a_figure_saved_twice_is_the_same_file(tmp_path):
     figure = plotting.lines(curves("a", "b"), x="x", y="y")
     files = [plotting.save(figure, tmp_path, name) for name in ("one", "two")]
