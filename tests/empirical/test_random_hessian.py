@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from empirical.experiments import random_hessian as experiment
+from theory.random_matrices import goe
 
 
 def test_sampled_matrices_agree_with_the_exact_shares():
@@ -19,6 +21,25 @@ def test_sampled_matrices_agree_with_the_exact_shares():
 def test_the_paper_and_cpu_presets_go_to_a_thousand():
     for preset in ("cpu", "paper"):
         assert max(experiment.PRESETS[preset].large) == experiment.PRESETS[preset].model_size == 1000
+
+
+def index_variance(size):
+    """Of the number of negative eigenvalues of a GOE matrix, for large sizes."""
+    return (np.log(8 * size) + 1 + np.euler_gamma - np.pi**2 / 8) / np.pi**2
+
+
+def test_the_variance_of_the_count_of_negative_eigenvalues_is_that_of_the_formula():
+    counts = [(np.linalg.eigvalsh(goe(1, 100, seed)[0]) < 0).sum() for seed in range(1000)]
+    assert abs(np.var(counts, ddof=1) / index_variance(100) - 1) < 4 * (2 / 1000) ** 0.5  # standard errors
+
+
+def test_the_cpu_preset_has_enough_matrices_to_decide():
+    config = experiment.PRESETS["cpu"]
+    error_rate = 0.01 / (2 * len(config.sizes) + len(config.large) + 1)
+    size = min(config.large)
+    error = index_variance(size) ** 0.5 / size / config.matrices**0.5
+    quantiles = stats.t.ppf(1 - error_rate, config.matrices - 1) + stats.norm.ppf(0.995)
+    assert quantiles * error < config.margin
 
 
 @pytest.mark.parametrize(
