@@ -100,16 +100,9 @@ def compute(
             progress(k + 1, total, f"spread {spread:g}")
     worst, middle = min(config.means), config.spreads[len(config.spreads) // 2]
     (leaky,) = _cells((worst,), middle, sets, data.n_classes, config, seed + 1000 * total, slope=config.slope)
-    low, high = wilson(leaky.idle, leaky.nets, 0.99)
     claim = Claim.from_cases(
         _cases(cells, config),
-        Control(
-            f"units of slope {config.slope} on the negative side, from the same start: they have no blind spot, so "
-            "that nets must learn",
-            "share that learns nothing surely < 1/2",
-            f"{leaky.idle} of {leaky.nets}, 99 % interval {low:.2f} to {high:.2f}",
-            passed=high < 0.5,
-        ),
+        _control(leaky, config),
         id=ID,
         side="empirical",
         statement=STATEMENT,
@@ -230,3 +223,15 @@ def _cases(cells: Sequence[Cell], config: Config) -> list[Case]:
         ),
         Case("nets that start dead and learn", 0, f"{revived} of {dead}", revived == 0 if dead else None),
     ]
+
+
+def _control(leaky: Cell, config: Config) -> Control:
+    """leaky: nets from the worst start whose units have no blind spot."""
+    low, high = wilson(leaky.idle, leaky.nets, 0.99)
+    return Control(
+        f"units of slope {config.slope} on the negative side, from the same start: they have no blind spot, so "
+        "that nets must learn",
+        "share that learns nothing surely < 1/2",
+        f"{leaky.idle} of {leaky.nets}, 99 % interval {low:.2f} to {high:.2f}",
+        passed=high < 0.5,
+    )

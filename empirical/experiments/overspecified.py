@@ -9,12 +9,14 @@ rate 0.01 shared by both. Fails where wider nets surely succeed less, or the tea
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
+from empirical import optimizers
+from empirical.histories import TrainConfig
 from empirical.records import Result
 from theory.claims.claim import Case, Claim, Control
 from theory.confidence import differ, wilson
@@ -24,6 +26,7 @@ STATEMENT = "Data made by a two-layer net are fitted more easily by wider nets, 
 SOURCE = "notes 1.3 (Livni, Shalev-Shwartz and Shamir 2014, arXiv 1410.1141); slides"
 REPORTED = {"figure": "square error against iterations for 1, 2, 4, 8 times the teacher's units: faster; no numbers"}
 OPTIMIZERS = ("adam", "sgd")
+NAMES = ("first", "bias", "second", "last")  # weights of a net
 
 
 @dataclass(frozen=True)
@@ -92,12 +95,7 @@ def compute(
     (shuffled,) = train(inputs.to(device), labels[order].to(device), config.factors[-1:], "adam", config, seed + 1)
     claim = Claim.from_cases(
         [_case(optimizer, fits, config) for optimizer in OPTIMIZERS],
-        Control(
-            "the same labels shuffled, which no small net makes, and the widest nets: they must not be fitted",
-            "no net succeeds",
-            f"{shuffled.succeeded(config.fit)} of {config.nets}, least loss {shuffled.losses[-1].min():.2g}",
-            passed=shuffled.succeeded(config.fit) == 0,
-        ),
+        _control(shuffled, config),
         id=ID,
         side="empirical",
         statement=STATEMENT,
@@ -153,8 +151,9 @@ def teacher(config: Config, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
 def outputs(weights: Sequence[torch.Tensor], alive: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
     """Outputs (nets, N); alive: (nets, units), 1 for the units that a net has."""
     first, bias, second, last = weights
-    hidden = torch.relu(torch.einsum("nd,rhd->rnh", inputs, first) + bias[:, None])
-    return torch.einsum("rnh,rh->rn", hidden, second * alive) + last[:, None]
+    # one product for the units of all nets: half of the time of one for each net
+    before = (first.flatten(0, 1) @ inputs.T).view(*bias.shape, len(inputs)) + bias[:, :, None]
+    return torch.bmm((second * alive)[:, None], torch.relu(before))[:, 0] + last[:, None]
 
 
 def train(
@@ -171,18 +170,17 @@ def train(
     weights = [((2 * torch.rand(shape, generator=generator) - 1) * bound).to(inputs.device).requires_grad_()
                for shape, bound in zip(shapes, bounds, strict=True)]  # fmt: skip
     rate = config.rates[OPTIMIZERS.index(optimizer)]
-    steps = (
-        torch.optim.Adam(weights, lr=rate) if optimizer == "adam" else torch.optim.SGD(weights, lr=rate, momentum=0.9)
-    )
+    rule = TrainConfig(optimizer="adam", rate=rate) if optimizer == "adam" else TrainConfig(rate=rate, momentum=0.9)
+    memory: dict[str, torch.Tensor] = {}
     every, at, seen = max(1, config.steps // config.looks), [], []
     for step in range(1, config.steps + 1):
         some = torch.randint(len(inputs), (config.batch,), generator=generator).to(inputs.device)
-        steps.zero_grad()
-        (outputs(weights, alive, inputs[some]) - labels[some]).square().mean(1).sum().backward()
-        steps.step()
+        loss = (outputs(weights, alive, inputs[some]) - labels[some]).square().mean(1).sum()
+        slopes = torch.autograd.grad(loss, weights)
+        optimizers.step(dict(zip(NAMES, weights, strict=True)), dict(zip(NAMES, slopes, strict=True)), memory, rule,
+                        step, ())  # fmt: skip
         if step == config.steps // 2:
-            for group in steps.param_groups:
-                group["lr"] = rate / 10
+            rule = replace(rule, rate=rate / 10)
         if step % every == 0 or step == config.steps:
             with torch.no_grad():
                 at.append(step)
@@ -201,6 +199,16 @@ def _case(optimizer: str, fits: Sequence[Fits], config: Config) -> Case:
     shown = f"{narrow} and {wide} of {config.nets}, p = {p:.1e}"
     instance = f"{optimizer}: nets that succeed, {own[0].factor} and {own[-1].factor} times the units"
     return Case(instance, "more at the last", shown, agrees)
+
+
+def _control(widest: Fits, config: Config) -> Control:
+    """widest: the largest nets on labels that no teacher made."""
+    return Control(
+        "the same labels shuffled, which no small net makes, and the widest nets: they must not be fitted",
+        "no net succeeds",
+        f"{widest.succeeded(config.fit)} of {config.nets}, least loss {widest.losses[-1].min():.2g}",
+        passed=widest.succeeded(config.fit) == 0,
+    )
 
 
 def _described(f: Fits, config: Config) -> str:

@@ -78,8 +78,7 @@ def compute(
     linear = successes(*XOR, "linear", "adam", config, np.random.default_rng([seed, 99]))
     claim = Claim.from_cases(
         _cases(counts, config),
-        Control("linear nets, through the same training: none can separate XOR", 0, int(linear.sum()),
-                passed=int(linear.sum()) == 0),
+        _control(linear),
         id=ID,
         side="empirical",
         statement=STATEMENT,
@@ -88,7 +87,7 @@ def compute(
         "comparisons; intervals: Wilson, 99 %",
         seed=seed,
         note=_note(counts, config),
-    )  # fmt: skip
+    )
     return Result(claim, _rows(counts, config), {"counts": counts, "config": config})
 
 
@@ -190,6 +189,12 @@ def _cases(counts: dict[tuple[str, str, str], np.ndarray], config: Config) -> li
         name = f"XOR, {activation}, {optimizer}: success at {config.widths[0]} and {config.widths[-1]} units"
         cases.append(Case(name, "grows", shown, agrees))
     return cases
+
+
+def _control(succeeded: np.ndarray) -> Control:
+    """succeeded: counts by width of nets that cannot do it."""
+    total = int(succeeded.sum())
+    return Control("linear nets, through the same training: none can separate XOR", 0, total, passed=total == 0)
 
 
 def _rows(counts: dict[tuple[str, str, str], np.ndarray], config: Config) -> list[dict[str, Any]]:

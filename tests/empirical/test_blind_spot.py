@@ -59,3 +59,17 @@ def test_what_would_speak_against_it_is_seen(bad, revived, agrees):
     config = replace(CONFIG, means=(0.0, -2.0))
     cells = [experiment.Cell(0.0, 1.0, 20, 0, 0, 0, 0, 0.1), experiment.Cell(-2.0, 1.0, 20, 20, 20, bad, revived, 0.9)]
     assert [case.agrees for case in experiment._cases(cells, config)] == agrees
+
+
+@pytest.mark.parametrize(("idle", "passed"), [(0, True), (4, True), (5, False), (10, False), (20, False)])
+def test_the_control_fails_unless_most_leaky_nets_surely_learn(idle, passed):
+    assert experiment._control(experiment.Cell(-2.0, 1.0, 20, 20, 20, idle, 0, 0.5), CONFIG).passed is passed
+
+
+def test_the_control_fails_for_units_that_have_a_blind_spot():
+    data = load_data(CONFIG.data, subset=CONFIG.subset)
+    inputs, tests = experiment.unit_range(data.train_inputs.flatten(1), data.test_inputs.flatten(1))
+    sets = inputs, data.train_labels, tests, data.test_labels
+    for slope, passed in ((0.0, False), (CONFIG.slope, True)):
+        (cell,) = experiment._cells((-2.0,), 1.0, sets, data.n_classes, CONFIG, 0, slope)
+        assert experiment._control(cell, CONFIG).passed is passed

@@ -52,3 +52,43 @@ def test_counts_decide(narrow, wide, agrees):
         for factor, k in ((1, narrow), (4, wide))
     ]
     assert experiment._case("adam", fits, config).agrees is agrees
+
+
+@pytest.mark.parametrize(("fitted", "passed"), [(0, True), (1, False), (20, False)])
+def test_the_control_fails_as_soon_as_one_net_fits_shuffled_labels(fitted, passed):
+    losses = np.where(np.arange(20) < fitted, 0.0, 1.0)[None]
+    assert experiment._control(experiment.Fits("adam", 4, np.array([1]), losses), CONFIG).passed is passed
+
+
+def test_the_control_fails_on_the_teacher_s_own_labels_and_passes_on_shuffled_ones():
+    config = replace(CONFIG, units=1, factors=(12,), examples=100, nets=3, steps=500)
+    inputs, labels = experiment.teacher(config, 0)
+    shuffled = labels[torch.randperm(100, generator=torch.Generator().manual_seed(1))]
+    for own, passed in ((labels, False), (shuffled, True)):
+        (widest,) = experiment.train(inputs, own, config.factors, "adam", config, 0)
+        assert experiment._control(widest, config).passed is passed
+
+
+@pytest.mark.parametrize("optimizer", experiment.OPTIMIZERS)
+def test_training_is_that_of_torch_net_by_net(optimizer):
+    config = replace(CONFIG, inputs=3, units=2, examples=30, factors=(2,), nets=1, steps=20, batch=30, looks=1)
+    inputs, labels = experiment.teacher(config, 0)
+    seen = experiment.train(inputs, labels, config.factors, optimizer, config, 0)[0].losses[-1, 0]
+    generator = torch.Generator().manual_seed(17)
+    net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 1))
+    shapes, bounds = ((1, 4, 3), (1, 4), (1, 4), (1,)), (3**-0.5, 3**-0.5, 0.5, 0.5)
+    with torch.no_grad():
+        for weight, shape, bound in zip(net.parameters(), shapes, bounds, strict=True):
+            weight.copy_(((2 * torch.rand(shape, generator=generator) - 1) * bound).view(weight.shape))
+    rate = config.rates[experiment.OPTIMIZERS.index(optimizer)]
+    adam, descent = torch.optim.Adam, torch.optim.SGD
+    steps = adam(net.parameters(), rate) if optimizer == "adam" else descent(net.parameters(), rate, momentum=0.9)
+    for step in range(1, config.steps + 1):
+        some = torch.randint(30, (30,), generator=generator)
+        steps.zero_grad()
+        (net(inputs[some])[:, 0] - labels[some]).square().mean().backward()
+        steps.step()
+        if step == config.steps // 2:
+            steps.param_groups[0]["lr"] = rate / 10
+    loss = (net(inputs)[:, 0] - labels).square().mean().item()
+    assert seen == pytest.approx(loss, rel=1e-4)

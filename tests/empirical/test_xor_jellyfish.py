@@ -80,3 +80,15 @@ def test_success_grows_with_the_width_and_linear_nets_never_succeed():
 def test_growth_is_judged_by_counts(few, many, agrees):
     counts = {("XOR", *way): np.array([few, 20, many]) for way in experiment.WAYS}
     assert {case.agrees for case in experiment._cases(counts, CONFIG)} == {agrees}
+
+
+def test_the_control_passes_for_linear_nets_and_fails_for_nets_that_can_do_it():
+    config = replace(CONFIG, widths=(7,), runs=10, steps=400)
+    for activation, passed in (("linear", True), ("relu", False)):
+        found = experiment.successes(*experiment.XOR, activation, "adam", config, np.random.default_rng(0))
+        assert experiment._control(found).passed is passed
+
+
+@pytest.mark.parametrize(("counts", "passed"), [((0, 0, 0), True), ((0, 1, 0), False), ((9, 9, 9), False)])
+def test_one_success_of_a_linear_net_fails_the_control(counts, passed):
+    assert experiment._control(np.array(counts)).passed is passed
