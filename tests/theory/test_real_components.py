@@ -46,6 +46,7 @@ KNOWN = {  # equations; the Euler characteristic of each component: 1 line, plan
     "thick cylinder through a sphere": ([x**2 + y**2 + z**2 - 4, (x - 1) ** 2 + y**2 - sp.Rational(11, 10)], [0]),
     "two points": ([x**2 - 2, y**3 - x], [1, 1]),
     "plane": ([x + y + z - 1], [1]),
+    "two planes": ([x**2 - 1 + 0 * (y + z)], [1, 1]),  # its singular equations contradict each other: 2 x = 0
     # equations that are dependent or have multiple components, but whose parts cut the set out
     "a curve that two equations do not cut out": ([x**2 + y**2 - 1, x * (x**2 + y**2 - 1)], [0]),
     "a doubled circle and a line": ([(x**2 + y**2 - 1) ** 2 * (x - 3)], [0, 1]),

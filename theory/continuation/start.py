@@ -67,7 +67,7 @@ def _scales(tape: Tape, target: np.ndarray, rng: np.random.Generator) -> np.ndar
 
 def _roots(radicands: np.ndarray, degrees: list[int]) -> np.ndarray:
     """All solutions of x_i^d_i = r_i, with a last coordinate 1: (prod(d), n + 1)."""
-    exponents = np.array(degrees)
+    exponents = np.maximum(degrees, 1)  # a constant has no solution: the product is 0, and there is no start
     index = np.indices(degrees).reshape(len(degrees), -1).T
     points = radicands ** (1 / exponents) * np.exp(2j * np.pi * index / exponents)
     return np.hstack([points, np.ones((len(points), 1))])
