@@ -39,12 +39,16 @@ class GenericFibre:
     dimension: of the fibre; symmetry_dimension: what the continuous symmetries account for
     points: the number of its points modulo the continuous symmetries, where it is finite and was counted; else None
     classes: the same number modulo the permutations of units, too
+    reason: what the numbers rest on. The dimensions are exact (ranks over a prime field, the symmetries' Lie algebra);
+        points and classes are numerical: every point counted exists as far as its digits tell, but that none is missing
+        from every fibre is not proved
     """
 
     dimension: int
     symmetry_dimension: int
     points: int | None
     classes: int | None
+    reason: str
 
     @property
     def is_finite(self) -> bool:
@@ -130,9 +134,12 @@ def generic_fibre(
     fibre = variety.n_parameters - variety.dimension
     symmetry = variety.symmetry_dimension
     rng = np.random.default_rng([seed, 4])
-    fixed = _gauge(variety._network, complex_normal(rng, variety.n_parameters)) if fibre == symmetry else None
+    if fibre != symmetry:
+        return GenericFibre(fibre, symmetry, None, None, "infinite modulo the continuous symmetries, by exact ranks")
+    fixed = _gauge(variety._network, complex_normal(rng, variety.n_parameters))
     if fixed is None:
-        return GenericFibre(fibre, symmetry, None, None)
+        reason = "not counted: no weights are known that, held fixed, leave one point of each orbit of the symmetries"
+        return GenericFibre(fibre, symmetry, None, None, reason)
     free = np.setdiff1d(np.arange(variety.n_parameters), fixed)
     section = _section(variety, free, complex_normal(rng, variety._monomials.largest, variety._network.n_inputs), rng)
     found = _sliced(variety, section, rng, seed, limit, lambda points: points, progress, QUIET_LOOPS_OF_FIBRES)
@@ -143,7 +150,12 @@ def generic_fibre(
             f"fibres of {', '.join(map(str, sorted(sizes)))} points were found, but all must have as many, a multiple "
             f"of the {permutations} permutations of units: try another seed"
         )
-    return GenericFibre(fibre, symmetry, max(sizes), max(sizes) // permutations)
+    reason = (
+        f"numerical: {QUIET_LOOPS_OF_FIBRES} loops in a row found no other point, the functions of all pass the trace "
+        f"test, and all {len(found.points) // max(sizes)} fibres met have as many, a multiple of the {permutations} "
+        "permutations of units; that none is missing from every fibre is not proved"
+    )
+    return GenericFibre(fibre, symmetry, max(sizes), max(sizes) // permutations, reason)
 
 
 # ---- slices of the variety

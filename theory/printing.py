@@ -232,6 +232,8 @@ def show_sweep(rows: "Sequence[Swept]", as_json: bool) -> None:
         values = [text(found.get(name)) if found.get(name) is not None else "" for name in (*head, *counted)]
         lines.append(network + values)
     table(f"Neurovarieties of {len(rows)} networks", columns, lines)
+    if any(row.counts.get("fibre_points") for row in rows):
+        click.echo("fibre_points are numerical: that none is missing from every fibre is not proved")
     for found in objects:
         note = found.get("reason") or found.get("counts_limit")
         if note:

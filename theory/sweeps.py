@@ -77,7 +77,7 @@ def _swept(widths: tuple[int, ...], degree: int, bias: bool, count: bool, max_po
 def counts_of(
     found: Neurovariety, seed: int = 0, max_points: int | None = None, progress: Progress | None = None
 ) -> dict[str, Any]:
-    """degree, learning_degree and of a generic fibre dimension, is_finite, points, classes.
+    """degree, learning_degree and of a generic fibre dimension, is_finite, points, classes and reason.
 
     None where the fibre is infinite, and where `counts_limit` says why, which is there only then.
     """
@@ -95,7 +95,7 @@ def counts_of(
     counts["learning_degree"] = attempt("learning_degree", found.learning_degree)
     fibre = attempt("generic_fibre", found.generic_fibre)
     if fibre is not None:
-        counts |= {"fibre_points": fibre.points, "fibre_classes": fibre.classes}
+        counts |= {"fibre_points": fibre.points, "fibre_classes": fibre.classes, "fibre_reason": fibre.reason}
     counts["fibre_dimension"] = found.n_parameters - found.dimension
     counts["fibre_is_finite"] = counts["fibre_dimension"] == found.symmetry_dimension
     return counts | ({"counts_limit": "; ".join(limits)} if limits else {})

@@ -126,10 +126,13 @@ def test_counts_come_on_request_and_say_where_they_end(capsys):
     assert (found["degree"], found["learning_degree"], found["fibre_points"]) == (3, 13, 2)
     assert "counts_limit" not in found
     assert found["fibre_is_finite"]
+    assert "numerical" in found["fibre_reason"]
     rows = as_json(
         capsys, "neurovariety", "--widths", "2,2,1", "--degree", "3-4", "--no-bias", "--count", "--max-points", "5"
     )
     assert [row["degree"] for row in rows] == [1, 3]
+    table = run(capsys, "neurovariety", "--widths", "2,2,1", "--degree", "3,4", "--no-bias", "--count")[1]
+    assert "is not proved" in table
     assert rows[1]["learning_degree"] is None
     assert "learning_degree: more than 5 points, at most 9^4 by Bezout's count" in rows[1]["counts_limit"]
 
@@ -142,6 +145,7 @@ def test_an_infinite_fibre_is_printed_as_infinite(capsys):
     out = run(capsys, *arguments)[1]
     assert [line.split()[3] for line in out.splitlines() if "fibre_points" in line] == ["infinite"]
     assert "counts_limit" not in out
+    assert "infinite modulo the continuous symmetries" in found["fibre_reason"]
     assert "infinite" in run(capsys, *arguments, "--degree", "2,3")[1]
 
 
