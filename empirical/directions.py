@@ -103,7 +103,12 @@ def pca_directions(
     variances, mixing = np.linalg.eigh(gram)
     variances, mixing = variances[::-1][:dimensions], mixing[:, ::-1][:, :dimensions]
     if variances[-1] <= 1e-12 * max(gram.trace(), 1e-300):
-        raise ValueError(f"the snapshots span fewer than {dimensions} directions: take them further apart")
+        way_out = (
+            "take them further apart"
+            if gram.any()
+            else "they are all alike; copy.deepcopy(model.state_dict()) keeps one"
+        )
+        raise ValueError(f"the snapshots span fewer than {dimensions} directions: {way_out}")
     vectors = torch.as_tensor(mixing.T.copy()) @ centred
     vectors = vectors / vectors.norm(dim=1, keepdim=True)
     path = (rows @ vectors.T).numpy()
@@ -112,7 +117,7 @@ def pca_directions(
     room = margin * np.maximum(high - low, 1e-12)
     return Directions(
         tuple(_parts(vector, own) for vector in vectors),
-        tuple(f"principal direction {k + 1} ({share:.0%} of the variance)" for k, share in enumerate(explained)),
+        tuple(f"principal direction {k + 1} ({_percent(share)} of the variance)" for k, share in enumerate(explained)),
         tuple(zip((low - room).tolist(), (high + room).tolist(), strict=True)),
         path,
         explained,
@@ -165,6 +170,10 @@ def _difference(state: Mapping[str, Any], own: Sequence[tuple[str, torch.Tensor]
         if name not in state or state[name].shape != parameter.shape:
             raise ValueError(f"a snapshot lacks {name} of shape {tuple(parameter.shape)}: it is of another model")
     return torch.cat([(state[name].detach().cpu() - parameter).double().ravel() for name, parameter in own])
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if 0.01 < share < 0.99 else f"{100 * share:.3g} %"
 
 
 def _parts(vector: torch.Tensor, own: Sequence[tuple[str, torch.Tensor]]) -> Step:

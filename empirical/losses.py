@@ -31,16 +31,19 @@ def check_evaluates(model: nn.Module) -> None:
         )
     if not any(True for _ in model.parameters()):
         raise ValueError("the model has no parameters: there is nothing to vary")
+    if any(isinstance(parameter, nn.parameter.UninitializedParameter) for parameter in model.parameters()):
+        raise ValueError("the model has lazy layers without weights so far: call it once on some inputs first")
 
 
 def examples(data: Data | Sequence[Any], model: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
     """Inputs and targets as tensors on the device of the model. ValueError unless they are as many, at least one.
 
-    Inputs in float64 are rounded to the precision of a model of another one, real targets with them.
+    Real numbers get the precision of the model's weights, which need not be that of numpy's or torch's defaults.
     """
-    pair = (data.train_inputs, data.train_labels) if isinstance(data, Data) else tuple(data)
-    if len(pair) != 2:
-        raise ValueError(f"data must be (inputs, targets), got {len(pair)} things")
+    if not isinstance(data, Data | tuple | list) or (not isinstance(data, Data) and len(data) != 2):
+        found = f"{len(data)} things" if isinstance(data, tuple | list) else type(data).__name__
+        raise ValueError(f"data must be (inputs, targets), two tensors or arrays of all examples, got {found}")
+    pair = (data.train_inputs, data.train_labels) if isinstance(data, Data) else data
     place = next(model.parameters()).device
     inputs, targets = (torch.as_tensor(part).to(place) for part in pair)
     if not inputs.ndim or not targets.ndim or len(inputs) != len(targets) or not len(inputs):
@@ -48,9 +51,8 @@ def examples(data: Data | Sequence[Any], model: nn.Module) -> tuple[torch.Tensor
             f"data must be inputs and targets, as many of both; got {tuple(inputs.shape)}, {tuple(targets.shape)}"
         )
     width = next(model.parameters()).dtype
-    if inputs.dtype == torch.float64 and width.is_floating_point and width != torch.float64:
-        inputs = inputs.to(width)  # numpy's default type, where the model is of another one
-        targets = targets.to(width) if targets.is_floating_point() else targets
+    if width.is_floating_point:
+        inputs, targets = (part.to(width) if part.is_floating_point() else part for part in (inputs, targets))
     return inputs, targets
 
 
@@ -70,20 +72,36 @@ def mean_loss(model: nn.Module, loss: Loss, inputs: torch.Tensor, targets: torch
 @torch.no_grad()
 def check_loss(model: nn.Module, loss: Loss, inputs: torch.Tensor, targets: torch.Tensor) -> None:
     """Raise ValueError unless the loss of two examples is the mean of their losses, as chunks need it, and stays so."""
-    value, again = (loss(model(inputs[:2]), targets[:2]) for _ in range(2))
+    x, y = inputs[:2], targets[:2]
+    try:
+        output = model(x)
+        value, again = loss(output, y), loss(model(x), y)
+        single = [loss(model(x[k : k + 1]), y[k : k + 1]) for k in range(len(x))]
+    except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
+        given = f"inputs {_shape(x)}, targets {_shape(y)}, weights {next(model.parameters()).dtype}"
+        raise ValueError(f"the loss of two examples cannot be computed ({given}): {_one_line(error)}") from error
     if not isinstance(value, torch.Tensor) or value.numel() != 1:
         found = f"shape {tuple(value.shape)}" if isinstance(value, torch.Tensor) else type(value).__name__
         raise ValueError(f"the loss must return one number, the mean over the examples, got {found}")
-    whole = float(value)
+    whole, each = float(value), [float(one) for one in single]
     if not math.isfinite(whole):
         return
     if whole != float(again):
         raise ValueError(
             f"the same weights gave the losses {whole:.8g} and {float(again):.8g}: the model draws random numbers"
         )
-    single = [float(loss(model(inputs[k : k + 1]), targets[k : k + 1])) for k in range(min(2, len(inputs)))]
-    if abs(whole - sum(single) / len(single)) > 1e-3 * sum(map(abs, single)):
+    rounding = max(1e-3, 8 * torch.finfo(value.dtype).eps)
+    if abs(whole - sum(each) / len(each)) > rounding * sum(map(abs, each)):
         raise ValueError(
-            f"the loss must be the mean over the examples: two examples give {whole:.6g}, each alone {single[0]:.6g} "
-            f'and {single[-1]:.6g}; take reduction="mean"'
+            f"the loss must be the mean over the examples: two examples give {whole:.6g}, each alone {each[0]:.6g} "
+            f'and {each[-1]:.6g}; take reduction="mean", and targets of the shape of the outputs if they are numbers '
+            f"(outputs {_shape(output)}, targets {_shape(y)})"
         )
+
+
+def _shape(value: Any) -> str:
+    return f"{tuple(value.shape)} {value.dtype}" if isinstance(value, torch.Tensor) else type(value).__name__
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

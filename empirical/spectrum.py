@@ -107,7 +107,7 @@ def top_eigenvalues(
     codes = {"largest": "LA", "smallest": "SA", "both": "BE"}
     if which not in codes:
         raise ValueError(f"which must be one of {', '.join(codes)}, got {which!r}")
-    size = operator.shape[0]
+    size = _size(operator)
     if check_count(k, "k") >= size:
         raise ValueError(f"k must be below the number of weights, {size}, got {k}; form the whole Hessian instead")
     start = np.random.default_rng(check_seed(seed)).standard_normal(size)
@@ -137,7 +137,7 @@ def spectral_density(
     probes: random sign vectors; the standard error falls with their root
     Costs steps * probes products. Source: Ubaru, Chen and Saad 2017, algorithm 1; Golub and Welsch 1969.
     """
-    size = operator.shape[0]
+    size = _size(operator)
     steps = min(check_count(steps, "steps"), size)
     check_count(probes, "probes (the error is estimated from their scatter)", least=2)
     rng = np.random.default_rng(check_seed(seed))
@@ -171,6 +171,17 @@ def lanczos(operator: Any, start: np.ndarray, steps: int) -> tuple[np.ndarray, n
             return diagonal[: k + 1], beside[:k]
         basis[k + 1] = vector / beside[k]
     raise AssertionError("unreachable: the last step returns")
+
+
+def _size(operator: Any) -> int:
+    """Rows of a symmetric operator or matrix; ValueError for what surely is none."""
+    shape = getattr(operator, "shape", None)
+    if not isinstance(shape, tuple) or len(shape) != 2 or shape[0] != shape[1]:
+        found = f"one of shape {shape}" if isinstance(shape, tuple) else type(operator).__name__
+        raise ValueError(f"spectra are of a square matrix or operator (see hessian_operator), got {found}")
+    if isinstance(operator, np.ndarray) and not np.allclose(operator, operator.T):
+        raise ValueError("spectra are of symmetric matrices, this one differs from its transpose")
+    return int(shape[0])
 
 
 def _product(

@@ -65,14 +65,15 @@ class Surface:
         """The figures: `profile` of one direction; `contour` and `surface` of two."""
         from empirical import plotting
 
+        quantity = f"loss ({self.holes} of {self.loss.size} not finite)" if self.holes else "loss"
         if self.loss.ndim == 1:
-            name = f"loss, {self.holes} holes" if self.holes else "loss"
-            return {"profile": plotting.lines({name: (self.coordinates[0], self.loss)}, x=self.names[0], y="loss",
+            return {"profile": plotting.lines({"loss": (self.coordinates[0], self.loss)}, x=self.names[0], y=quantity,
                                               title=title, markers=False)}  # fmt: skip
         x, y = self.coordinates
+        look: dict[str, Any] = {"names": self.names, "quantity": quantity, "title": title}
         return {
-            "contour": plotting.contour(x, y, self.loss, names=self.names, path=self.path, title=title),
-            "surface": plotting.landscape(x, y, self.loss, names=self.names, title=title),
+            "contour": plotting.contour(x, y, self.loss, path=self.path, **look),
+            "surface": plotting.landscape(x, y, self.loss, **look),
         }
 
 
@@ -173,7 +174,7 @@ def _axes(along: Directions, extent: Sequence[float] | None, points: int) -> tup
     if extent is None:
         pairs: Sequence[tuple[float, float]] = along.extent
     else:
-        pair = tuple(map(float, extent))
+        pair = tuple(map(float, extent)) if isinstance(extent, Sequence | np.ndarray) else ()
         if len(pair) != 2 or not (math.isfinite(pair[0]) and math.isfinite(pair[1]) and pair[0] < pair[1]):
             raise ValueError(f"extent must be (low, high), finite, low < high; got {extent!r}")
         pairs = [(pair[0], pair[1])] * len(along.steps)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from numbers import Number, Rational
 from typing import Any, Literal
@@ -44,7 +44,8 @@ class CriticalPoint:
 def classify(f: Any, point: Mapping[Any, Any] | Sequence[Any] | np.ndarray) -> CriticalPoint:
     """Minimum, maximum or saddle of the polynomial f at one of its critical points.
 
-    f: a sympy expression, or a PolynomialSystem of one equation
+    f: a sympy expression; a PolynomialSystem of one equation: its polynomial; of several, or a network's: half their
+        squared norm; a network's critical system: the loss whose gradient it is
     point: a dict (symbol or name -> number), or a sequence in the order of the system's unknowns, of an expression's
         symbols by name. Integers and fractions are taken exactly, and decimals, in f too, as the simple fraction within
         1e-14 of them where there is one; only with other decimals does a small gradient count as rounding.
@@ -82,9 +83,7 @@ def _classify(f: Any, point: Any, effort: Effort) -> CriticalPoint:
 def _polynomial(f: Any, point: Any) -> tuple[Polynomial, bool, tuple[str, ...]]:
     """f as a real polynomial, whether its coefficients are rational as given, and the names of its unknowns."""
     if isinstance(f, PolynomialSystem):
-        if f.n_equations != 1:
-            raise ValueError(f"classify takes one polynomial, got a system of {f.n_equations} equations")
-        polynomial, names, exact = f.polynomials[0], f.names, True
+        polynomial, names, exact = _of_system(f), f.names, True
     else:
         import sympy as sp
 
@@ -109,6 +108,30 @@ def _polynomial(f: Any, point: Any) -> tuple[Polynomial, bool, tuple[str, ...]]:
     if not polynomial.is_real:
         raise ValueError("classify needs real coefficients, got complex ones: minima exist for real functions only")
     return polynomial, exact, names
+
+
+def _of_system(system: PolynomialSystem) -> Polynomial:
+    """The function that a system stands for: see `classify`."""
+    if system.network is None and system.n_equations == 1:
+        return system.polynomials[0]
+    if not system.is_real:
+        raise ValueError("classify needs real equations, got complex ones: minima exist for real functions only")
+    n = len(system.names)
+    network: Any = system.network
+    if network is not None and math.comb(n + 2 * max(network.degrees), n) > _MOST_TERMS:
+        raise TooMuchWork(f"expanded, the function may have more than {_MOST_TERMS:,} terms")
+    if network is None or network.kind != "critical" or system.n_equations != network.n_equations:
+        return _half_squared_norm(system.polynomials, n, Fraction(1))
+    residuals = replace(network, kind="interpolation", rows=None, regularization=0).polynomials()
+    ridge = [Polynomial.variable(k, n) for k in range(n)] if network.regularization else []
+    weight = 2 * gaussian(network.regularization).re
+    return _half_squared_norm(residuals, n, Fraction(2, len(residuals))) + _half_squared_norm(ridge, n, weight)
+
+
+def _half_squared_norm(equations: Sequence[Polynomial], n: int, weight: Fraction) -> Polynomial:
+    if sum(len(p.terms) ** 2 for p in equations) > _STEPS:
+        raise TooMuchWork(f"the squares of the equations have more than {_STEPS:,} products")
+    return sum((p * p for p in equations), Polynomial.constant(0, n)) * Polynomial.constant(weight / 2, n)
 
 
 def _terms_at_most(expression: Any) -> int:

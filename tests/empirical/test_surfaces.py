@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import TensorDataset
 
 import empirical as em
 from empirical import surfaces
@@ -264,6 +265,12 @@ def a_net(*extra):
         (at_weights(), {"dimensions": 3}, "dimensions must be 1 or 2"),
         (at_weights(), {"extent": (1, -1)}, "extent must be"),
         (at_weights(), {"extent": (0, float("nan"))}, "extent must be"),
+        (at_weights(), {"extent": 1}, "extent must be"),
+        (at_weights(), {"data": torch.zeros(3, 1)}, "two tensors or arrays of all examples, got Tensor"),
+        (at_weights(), {"data": TensorDataset(torch.zeros(3, 1), torch.zeros(3))}, "got TensorDataset"),
+        (nn.Sequential(nn.LazyLinear(3)).eval(), {}, "call it once"),
+        (a_net().eval(), {"data": (torch.rand(3, 5), torch.zeros(3))}, "cannot be computed"),
+        (nn.LSTM(1, 2).eval(), {"data": (torch.zeros(3, 1, 1), torch.zeros(3))}, r"cannot be computed.*tuple"),
         (at_weights(), {"points": 1}, "points must be"),
         (at_weights(), {"chunk": 0}, "chunk must be"),
         (at_weights(), {"batchnorm": "new"}, "batchnorm must be"),
@@ -285,6 +292,30 @@ def test_bad_input_is_said_in_one_line(model, changes, named):
     assert "\n" not in str(caught.value)
 
 
+def test_outputs_and_targets_that_are_broadcast_are_said_with_their_shapes():
+    net = nn.Linear(1, 1, bias=False).eval()
+    nn.init.ones_(net.weight)
+    with (
+        pytest.warns(UserWarning, match="broadcasting"),
+        pytest.raises(ValueError, match=r"\(outputs \(2, 1\) .*, targets \(2,\) "),
+    ):
+        em.surface(net, nn.MSELoss(), (torch.tensor([[0.0], [5.0], [1.0]]), torch.tensor([0.0, 5.0, 1.0])), points=3)
+
+
+def test_snapshots_that_are_references_to_one_state_are_said_to_be_alike():
+    model = at_weights()
+    with pytest.raises(ValueError, match=r"all alike; copy\.deepcopy"):
+        pca_directions(model, [model.state_dict() for _ in range(4)])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_data_in_single_precision_go_with_a_model_of_another_one(dtype):
+    torch.manual_seed(0)
+    net = nn.Linear(2, 3).to(dtype).eval()
+    found = em.surface(net, nn.CrossEntropyLoss(), (torch.rand(5, 2), torch.tensor([0, 1, 2, 0, 1])), points=3)
+    assert found.holes == 0
+
+
 def test_what_is_no_model_is_refused():
     with pytest.raises(TypeError, match=r"torch\.nn\.Module, got int"):
         em.surface(3, bowl, EXAMPLES)
@@ -300,6 +331,7 @@ def test_pictures_of_one_and_two_directions_holes_included():
     plane = em.surface(at_weights(), pole, EXAMPLES, points=7)
     assert plane.holes > 0
     assert set(plane.draw("title")) == {"contour", "surface"}
+    assert f"({plane.holes} of 49 not finite)" in plane.draw()["contour"].axes[1].get_ylabel()
     line = em.surface(at_weights(), pole, EXAMPLES, dimensions=1, points=7)
     assert line.draw()["profile"].axes[0].get_xlabel() == "random direction 1 (filter-normalised)"
     assert line.nonconvex_share == 0.0

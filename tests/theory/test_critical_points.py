@@ -3,13 +3,16 @@
 import time
 from fractions import Fraction
 
+import numpy as np
 import pytest
 import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from theory import plane_branches
+from theory.activations import monomial
 from theory.critical_points import NotCriticalError, classify
+from theory.networks import PolynomialNetwork
 from theory.systems import PolynomialSystem
 
 x, y, z, w = sp.symbols("x y z w")
@@ -223,6 +226,39 @@ def test_a_system_of_one_equation_is_taken_as_the_function():
 
 
 @pytest.mark.parametrize(
+    ("point", "kind"), [((1, 1), "minimum"), ((-1, 1), "minimum"), ((0, 0), "maximum"), ((1, 0), "saddle")]
+)
+def test_a_system_of_several_equations_is_taken_as_half_their_squared_norm(point, kind):
+    found = classify(PolynomialSystem([x**2 - 1, y**2 - 1], [x, y]), point)
+    assert (found.kind, found.strict) == (kind, True)
+    with pytest.raises(NotCriticalError, match="norm 12"):
+        classify(PolynomialSystem([x**2 - 1, y**2 - 1], [x, y]), [2, 0])
+
+
+def test_a_network_s_critical_system_is_taken_as_its_loss():
+    net = PolynomialNetwork((1, 1, 1), monomial(2), bias=False)  # u (v x)^2 on y = x^2
+    system = net.critical_system([[1], [2]], [1, 4])
+    assert classify(system, [1, 1]).kind == classify(net.interpolation_system([[1], [2]], [1, 4]), [1, 1]).kind
+    assert classify(system, [1, 1]).kind == "minimum"
+    assert classify(system, [0, 0]).kind == "saddle"
+    with pytest.raises(NotCriticalError):
+        classify(system, [1, 2])
+    ridge = classify(net.critical_system([[1], [2]], [1, 4], regularization=1), [0, 0])
+    assert (ridge.kind, ridge.strict) == ("minimum", True)
+    w, v = sp.symbols("w v")
+    loss = sum((v * (w * k) ** 2 - k**2) ** 2 for k in (1, 2)) / 2 + (w**2 + v**2)
+    assert classify(loss, {w: 0, v: 0}).reason == ridge.reason
+
+
+def test_the_loss_of_a_large_network_is_undecided_with_its_reason():
+    net = PolynomialNetwork((10, 10, 1), monomial(2))
+    system = net.critical_system(np.arange(40).reshape(4, 10) % 7, [1, 2, 3, 4])
+    found = classify(system, [0] * net.n_parameters)
+    assert found.kind == "undecided"
+    assert "terms" in found.reason
+
+
+@pytest.mark.parametrize(
     ("f", "point", "message"),
     [
         (sp.sin(x), [0], "not polynomial"),
@@ -230,7 +266,7 @@ def test_a_system_of_one_equation_is_taken_as_the_function():
         (x**2, [float("nan")], "finite"),
         (x**2 + y**2, {x: 0}, "must give x, y"),
         (sp.I * x**2, [0], "real coefficients"),
-        (PolynomialSystem([x, y], [x, y]), [0, 0], "2 equations"),
+        (PolynomialSystem([sp.I * x, y], [x, y]), [0, 0], "real equations"),
     ],
 )
 def test_bad_input_is_refused(f, point, message):
