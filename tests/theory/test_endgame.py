@@ -8,6 +8,7 @@ from benchmarks.systems import CASES
 from theory.continuation.circuits import go_round
 from theory.continuation.endgame import settle
 from theory.continuation.homotopy import Homotopy, reduce
+from theory.continuation.outcomes import FINITE, INFINITE, ends_of
 from theory.continuation.start import total_degree
 from theory.continuation.tape import Recorder
 from theory.continuation.tracker import DEFAULT, track
@@ -62,3 +63,13 @@ def test_slow_paths_to_infinity_of_critical_systems_are_all_decided(seed):
     """Valuations of 1/4 and 1/8; with seed 2 a path seems to have a finite end while t > 1e-6."""
     found = th.solve(CASES["crit_d1h2N4b"].system, seed=seed)
     assert (found.paths.failed, found.paths.singular, len(found)) == (0, 0, 385)
+
+
+def test_zeros_of_condition_1e18_that_stall_as_deep_as_paths_to_infinity_are_found():
+    """172 zeros, by monodromy with a passed trace test; that of the last seven to be found stalls at t = 5e-25."""
+    rng = np.random.default_rng([2, 3, 1, 2, 1, 1])
+    network = th.PolynomialNetwork((1, 2, 1, 1), th.monomial(2), bias=(True, True, False))
+    system = network.interpolation_system(rng.normal(size=(3, 1)), rng.normal(size=3)).slice(2)
+    kinds = ends_of(total_degree(reduce(system), 2, 1_000), DEFAULT).kind
+    assert (kinds == FINITE).sum() == 172
+    assert (kinds == INFINITE).sum() == 343 - 172

@@ -103,14 +103,13 @@ def _stalled(ends: Ends) -> np.ndarray:
 
     Where many stall, infinity itself is singular, and they tell nothing.
     """
-    stalled = (ends.status == STALLED) & _deep(ends)
+    stalled = (ends.status == STALLED) & (ends.info[:, LAST_U] > 0) & _deep(ends)
     return stalled & (stalled.sum() < _FEW)
 
 
 def _deep(ends: Ends) -> np.ndarray:
     """(p,) ends at times that are lost in rounding beside 1, not far out."""
-    time, size = ends.info[:, LAST_U], ends.info[:, HOMOGENISING]
-    return (time > DEFAULT.deepest_u) & (time < _DEEP) & (size > DEFAULT.far_out)
+    return (ends.info[:, LAST_U] < _DEEP) & (ends.info[:, HOMOGENISING] > DEFAULT.far_out)
 
 
 def _alone(ends: Ends) -> np.ndarray:
@@ -122,7 +121,8 @@ def _alone(ends: Ends) -> np.ndarray:
     info, headed_out = ends.info, ends.status == HEADED_OUT
     valuation = np.sort(info[headed_out, VALUATION])
     low, high = (np.searchsorted(valuation, info[:, VALUATION] * (1 + d)) for d in (-_SAME_VALUATION, _SAME_VALUATION))
-    return headed_out & _deep(ends) & ((high - low) * info[:, VALUATION] < 1 - _SAME_VALUATION)
+    earlier = info[:, LAST_U] > DEFAULT.deepest_u
+    return headed_out & earlier & _deep(ends) & ((high - low) * info[:, VALUATION] < 1 - _SAME_VALUATION)
 
 
 def _bounded(homotopy: Homotopy, outcome: Outcome) -> Outcome:
