@@ -14,6 +14,7 @@ import numpy as np
 import sympy as sp
 
 from empirical import counter_normals
+from empirical.compiled_functions import cosine, sine
 from empirical.counter_normals import fill_normal, fill_uniform
 from theory.jit import ENGINE, njit
 from theory.parallel import processors
@@ -104,33 +105,58 @@ def _column_function(variables: Sequence[sp.Symbol], expressions: Sequence[sp.Ex
     free = set().union(*(e.free_symbols for e in expressions)) - set(variables)
     entries |= {v: constants[int(str(v).rpartition("_")[2])] for v in free}
     columns = [e.xreplace(entries) if e.free_symbols else sp.Float(e) for e in expressions]
-    return njit(error_model="numpy")(sp.lambdify((x, c, constants), tuple(columns), modules="math", cse=True))
+    modules: list[Any] = [{"sin": sine, "cos": cosine}, "math"]
+    return njit(error_model="numpy")(sp.lambdify((x, c, constants), tuple(columns), modules=modules, cse=True))
 
 
 def _folding(kind: str) -> Any:
-    """A coordinate brought back into the domain, whose lower end and size along that axis are given."""
+    """A coordinate brought back into the domain, whose lower end and size along that axis are given.
 
-    def fold(value: float, low: float, size: float) -> float:
-        turned = value
-        if not low <= value < low + size:  # remainders are slow, and most steps stay inside
-            if kind == "torus":
-                turned = low + (value - low) % size
-            else:
-                turned = low + size - abs((value - low) % (2 * size) - size)
-        return turned
+    What lies inside is not changed by a bit. Without branches or remainders, so that several go at once.
+    """
 
-    return njit(inline="always")(fold)
+    def around(value: float, low: float, size: float) -> float:
+        turned = value - size * np.floor((value - low) / size)
+        return low if turned < low or turned >= low + size else turned  # by rounding; NaN stays NaN
+
+    def reflected(value: float, low: float, size: float) -> float:
+        from_low = value - low
+        turned = low + size - abs(from_low - 2 * size * np.floor(from_low / (2 * size)) - size)
+        return value if low <= value < low + size else turned
+
+    return njit(inline="always", error_model="numpy")(around if kind == "torus" else reflected)
+
+
+def _storing(dimension: int) -> Any:
+    """(target, c, values): target[d, c] = values[d] for every d, written out: a loop over d would keep compilers from
+    taking several chains c at once."""
+
+    def with_row(before: Any, d: int) -> Any:
+        def store(target: np.ndarray, c: int, values: tuple[float, ...]) -> None:
+            before(target, c, values)
+            target[d, c] = values[d]
+
+        return njit(inline="always")(store)
+
+    def nothing(target: np.ndarray, c: int, values: tuple[float, ...]) -> None:
+        pass
+
+    store = njit(inline="always")(nothing)
+    for d in range(dimension):
+        store = with_row(store, d)
+    return store
 
 
 def _plain(formula: sp.Expr, variables: Sequence[sp.Symbol], kind: str) -> Any:
     """x <- x - h grad U + sqrt(2 h T) noise."""
     slope = _column_function(variables, [formula.diff(v) for v in variables])
     dimension, bounded, fold = len(variables), kind != "space", _folding(kind)
+    store = _storing(dimension)
 
     def run(  # type: ignore[no-untyped-def]  # ten arguments, all numba's; see `advance`
         position, accepted, key, increment, count, temperatures, h, lower, size, constants
     ):
-        x, noise = np.empty((dimension, BLOCK)), np.empty((dimension, BLOCK))
+        x, noise, slopes = np.empty((dimension, BLOCK)), np.empty((dimension, BLOCK)), np.empty((dimension, BLOCK))
         for start in range(0, len(position), BLOCK):
             n = min(BLOCK, len(position) - start)
             for c in range(n):
@@ -141,13 +167,11 @@ def _plain(formula: sp.Expr, variables: Sequence[sp.Symbol], kind: str) -> Any:
                 fill_normal(noise, own, way, np.uint64((count + k) * (dimension + 1)))
                 scale = np.sqrt(2 * h * temperatures[k])
                 for c in range(n):
-                    g = slope(x, c, constants)
-                    for d in range(dimension):
-                        x[d, c] += scale * noise[d, c] - h * g[d]
-                if bounded:
-                    for d in range(dimension):
-                        for c in range(n):
-                            x[d, c] = fold(x[d, c], lower[d], size[d])
+                    store(slopes, c, slope(x, c, constants))
+                for d in range(dimension):
+                    for c in range(n):
+                        end = x[d, c] + (scale * noise[d, c] - h * slopes[d, c])
+                        x[d, c] = fold(end, lower[d], size[d]) if bounded else end
             for c in range(n):
                 for d in range(dimension):
                     position[start + c, d] = x[d, c]
@@ -157,51 +181,61 @@ def _plain(formula: sp.Expr, variables: Sequence[sp.Symbol], kind: str) -> Any:
 
 def _adjusted(formula: sp.Expr, variables: Sequence[sp.Symbol], kind: str) -> Any:
     """The same step, accepted with the probability that keeps exp(-U/T): Metropolis and Hastings."""
-    both = _column_function(variables, [formula, *(formula.diff(v) for v in variables)])
+    value, slope = (_column_function(variables, e) for e in ([formula], [formula.diff(v) for v in variables]))
     dimension, fold, bounded, walled = len(variables), _folding(kind), kind != "space", kind == "box"
+    store_value, store = _storing(1), _storing(dimension)
 
     def run(  # type: ignore[no-untyped-def]  # as in `_plain`
         position, accepted, key, increment, count, temperatures, h, lower, size, constants
     ):
-        x, y, here = np.empty((dimension, BLOCK)), np.empty((dimension, BLOCK)), np.empty((dimension + 1, BLOCK))
-        noise, uniform = np.empty((dimension, BLOCK)), np.empty(BLOCK)
+        x, y, noise = np.empty((dimension, BLOCK)), np.empty((dimension, BLOCK)), np.empty((dimension, BLOCK))
+        here, then = np.empty((1, BLOCK)), np.empty((1, BLOCK))  # U
+        slopes, new_slopes = np.empty((dimension, BLOCK)), np.empty((dimension, BLOCK))
+        uniform, ratio, taken = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK, np.bool_)
         for start in range(0, len(position), BLOCK):
             n = min(BLOCK, len(position) - start)
             for c in range(n):
                 for d in range(dimension):
                     x[d, c] = position[start + c, d]
-                now = both(x, c, constants)
-                for d in range(dimension + 1):
-                    here[d, c] = now[d]
+            for c in range(n):
+                store_value(here, c, value(x, c, constants))
+            for c in range(n):
+                store(slopes, c, slope(x, c, constants))
             own, way = key[start : start + n], increment[start : start + n]
             for k in range(len(temperatures)):
                 t, first = temperatures[k], np.uint64((count + k) * (dimension + 1))
                 fill_normal(noise, own, way, first)
                 fill_uniform(uniform, own, way, first + np.uint64(dimension))
                 scale = np.sqrt(2 * h * t)
+                for d in range(dimension):
+                    for c in range(n):
+                        noise[d, c] = scale * noise[d, c] - h * slopes[d, c]  # the move
+                        end = x[d, c] + noise[d, c]
+                        y[d, c] = fold(end, lower[d], size[d]) if bounded else end
                 for c in range(n):
-                    inside = True
-                    for d in range(dimension):
-                        noise[d, c] = scale * noise[d, c] - h * here[d + 1, c]  # the move
-                        y[d, c] = x[d, c] + noise[d, c]
-                        if bounded:
-                            end = y[d, c]
-                            y[d, c] = fold(end, lower[d], size[d])
-                            inside = inside and lower[d] <= end <= lower[d] + size[d]
-                    then = both(y, c, constants)
-                    ratio = then[0] - here[0, c]
-                    for d in range(dimension):
-                        back, forth = -noise[d, c] + h * then[d + 1], noise[d, c] + h * here[d + 1, c]
-                        ratio += (back * back - forth * forth) / (4 * h)
-                    chance = np.exp(min(-ratio / t, 0.0)) if inside or not walled else 0.0
+                    store_value(then, c, value(y, c, constants))
+                for c in range(n):
+                    store(new_slopes, c, slope(y, c, constants))
+                for c in range(n):
+                    ratio[c] = then[0, c] - here[0, c]
+                for d in range(dimension):
+                    for c in range(n):
+                        back, forth = -noise[d, c] + h * new_slopes[d, c], noise[d, c] + h * slopes[d, c]
+                        ratio[c] += (back * back - forth * forth) / (4 * h)
+                        if walled and not lower[d] <= x[d, c] + noise[d, c] <= lower[d] + size[d]:
+                            ratio[c] = np.inf  # a proposal beyond a wall is refused
+                for c in range(n):
+                    chance = np.exp(min(-ratio[c] / t, 0.0))
                     if not chance >= 0.0:  # NaN: far out, where U or its slope overflows
                         chance = 0.0
                     accepted[start + c] += chance
-                    if uniform[c] < chance:
-                        for d in range(dimension):
-                            x[d, c] = y[d, c]
-                        for d in range(dimension + 1):
-                            here[d, c] = then[d]
+                    taken[c] = uniform[c] < chance
+                for d in range(dimension):
+                    for c in range(n):
+                        x[d, c] = y[d, c] if taken[c] else x[d, c]
+                        slopes[d, c] = new_slopes[d, c] if taken[c] else slopes[d, c]
+                for c in range(n):
+                    here[0, c] = then[0, c] if taken[c] else here[0, c]
             for c in range(n):
                 for d in range(dimension):
                     position[start + c, d] = x[d, c]
