@@ -231,8 +231,7 @@ def control(seed: int) -> Control:
     """Independent data, which a linear network fits; and inputs all round 0, which no unit without bias is off on."""
     independent = LinearData((5, 1), 3, 3)
     found = observed_one_layer(independent, seed)
-    around = _rational([(10, 0), (0, 10), (-10, -10)])
-    sums = [sum(column, Fraction(0)) for column in zip(*around, strict=True)]
+    sums = [sum(column) for column in zip((10, 0), (0, 10), (-10, -10), strict=True)]
     return Control(
         f"{independent}: the minimum must be 0, of dimension K - N; ReLUs without biases on inputs whose sum is 0: no "
         "dead region, as the pre-activations of a unit add up to 0",
