@@ -11,6 +11,7 @@ from theory.near_zeros import Gradient, Scaled, refined
 from theory.points import point_of
 from theory.precise_rank import precise_rank
 from theory.rank import RankDecision, numerical_rank
+from theory.row_scales import balanced, enlarged, scaled_up
 from theory.systems import PolynomialSystem, check_system
 from theory.wide_jacobians import WIDE, wide_rank
 
@@ -67,19 +68,20 @@ def degeneracy(system: PolynomialSystem, point: Sequence[Any] | np.ndarray) -> D
     """
     check_system(system, "degeneracy")
     w = point_of(point, system.n_unknowns, "degeneracy")
-    residual = relative_residual_at(system, w)
+    residual = relative_residual_at(scaled_up(system), w)
     is_zero = residual <= ZERO_RESIDUAL
     if system.n_equations * system.n_unknowns > WIDE:
         return _of_wide(system, w, residual)
     units = np.hypot(np.abs(w), _SMALLEST_UNIT)
     n = system.n_unknowns
     if is_zero:
-        near, rank, precise = _at_zero(system, w, units)
+        alike = balanced(system)
+        near, rank, precise = _at_zero(alike, w, units)
         of_hessian, critical = rank, True
-        local = _local_dimension(system, near, rank)
+        local = _local_dimension(alike, near, rank)
     else:
-        rank, precise, local = numerical_rank(Scaled.at(system, w, units).sizes), False, None
-        of_hessian, critical = _hessian_rank(system, w, units)
+        rank, precise, local = numerical_rank(Scaled.at(scaled_up(system), w, units).sizes), False, None
+        of_hessian, critical = _hessian_rank(enlarged(system), w, units)
     orbit = symmetry_tangents(system, w)
     nullity = n - of_hessian.rank
     return Degeneracy(

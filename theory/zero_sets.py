@@ -27,6 +27,7 @@ from theory.germs import NotOnTheSetError
 from theory.jit import ENGINE
 from theory.points import point_of
 from theory.real_points import real_points
+from theory.row_scales import scaled_up
 from theory.slicing import random_slices, randomize, with_slices
 from theory.systems import PolynomialSystem, check_system
 from theory.witness_points import FAR_OUT, NEARLY_VANISHES, VANISHES, VANISHES_AT_SINGULAR, merged, polished, stays
@@ -45,6 +46,7 @@ Progress = Callable[[int, int, str], None]
 class ZeroSet:
     """All solutions of a system: points, curves, surfaces and so on.
 
+    system: its equations, those with tiny coefficients times a power of 2
     dimension: the largest that occurs, -1 for the empty set; degree: of the components of that dimension together
     components: largest dimension first
     paths: tracked in all; undecided: of these, ends that could not be decided: points of the zero set may be missing
@@ -144,6 +146,7 @@ def zero_set(
     seed = check_seed(seed)
     if max_paths is not None:
         check_count(max_paths, "max_paths")
+    system = scaled_up(system)
     n, m = system.n_unknowns, system.n_equations
     rng = np.random.default_rng(seed)
     dimensions = range(n - 1, n - min(m, n) - 1, -1)

@@ -234,3 +234,11 @@ def test_blocks_of_columns_make_up_the_jacobian(monkeypatch):
     blocks = list(jacobian_columns(network, w, X)())
     assert len(blocks) > 3
     assert np.allclose(np.hstack(blocks), network.jacobian(w, X))
+
+
+@pytest.mark.parametrize("size", [sp.Rational(1, 10**12), sp.Rational(1, 10**400), 10**12])
+def test_the_size_of_an_equation_does_not_matter(size):
+    zero = degeneracy(PolynomialSystem([x, size * y], [x, y]), [0, 0])
+    assert (zero.jacobian_rank, zero.local_dimension) == (2, 0)
+    off = degeneracy(PolynomialSystem([size * (x * y - 1)], [x, y]), [1, 5])
+    assert (off.is_zero, off.is_critical, off.hessian_nullity) == (False, False, 0)

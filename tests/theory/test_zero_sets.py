@@ -202,6 +202,16 @@ def test_inconsistent_equations_have_an_empty_set_and_it_says_why(equations):
         found.sample(3)
 
 
+@pytest.mark.parametrize("size", [sp.Rational(1, 10**14), sp.Rational(1, 10**400), 10**14])
+def test_the_size_of_an_equation_does_not_matter(size):
+    hyperbola = zero_set(PolynomialSystem([size * (x * y - 1)], [x, y]))
+    assert hyperbola.contains([2, 0.5])
+    assert not hyperbola.contains([1, 5])
+    assert len(hyperbola.real_components()) == 2
+    points = zero_set(PolynomialSystem([x**2 - 1, size * (y**2 - 4)], [x, y]))
+    assert [(c.dimension, c.degree) for c in points.components] == [(0, 1)] * 4
+
+
 @pytest.mark.parametrize("columns", [3, 4, 5])
 def test_adjacent_minors_fall_into_the_known_pieces(columns):
     found = zero_set(adjacent_minors(columns), seed=0)
