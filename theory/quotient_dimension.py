@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations_with_replacement
 from math import comb, prod
 
-from theory.polynomials import Polynomial
+from theory.polynomials import GaussianRational, Polynomial
 from theory.rings import RESIDUE_PRIME, residue
 
 Exponents = tuple[int, ...]
@@ -23,9 +23,11 @@ MOST_COLUMNS = 200  # monomials up to the last degree: about a second
 def quotient_dimension(polynomials: Sequence[Polynomial], most_columns: int = MOST_COLUMNS) -> int | None:
     """The number of complex zeros of the equations, each with its multiplicity; 0 where there are none.
 
-    None where more than `most_columns` monomials would be needed: for many unknowns, for high degrees, and wherever the
-    zeros are infinitely many.
+    None where more than `most_columns` monomials would be needed (for many unknowns, for high degrees, and wherever the
+    zeros are infinitely many), and where the prime divides a coefficient.
     """
+    if any(_is_lost(c) for p in polynomials for c in p.terms.values()):
+        return None
     n, top = polynomials[0].n_variables, max(p.degree for p in polynomials)
     space: list[dict[Exponents, int]] = []
     before: list[int] = []
@@ -40,6 +42,11 @@ def quotient_dimension(polynomials: Sequence[Polynomial], most_columns: int = MO
                 return left[d]
         before = left
     return None
+
+
+def _is_lost(number: GaussianRational) -> bool:
+    """Whether a number that is not 0 has no residue, or 0."""
+    return any(x.denominator % RESIDUE_PRIME == 0 for x in (number.re, number.im)) or not int(residue(number))
 
 
 def _products(space: Sequence[dict[Exponents, int]], n: int) -> Iterator[dict[Exponents, int]]:

@@ -100,3 +100,27 @@ def test_six_zeros_in_two_clusters_are_told_apart_by_an_exact_count(seed):
     found = solved("2\n(x-1)*(x-1-1e-6)*(x-1+1e-6)*(x+1);y^2-x-3;", seed)
     assert found.paths.finite == len(found) == 8
     np.testing.assert_allclose(np.sort(found.real[:, 0]), np.repeat([-1, 1 - 1e-6, 1, 1 + 1e-6], 2), rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("start", ["auto", "total-degree", "polyhedral", "multihomogeneous"])
+@pytest.mark.parametrize(
+    ("text", "x"),
+    [
+        ("2\n(x-0.999993)*(x-1)*(x-1.000007)*(x+2);y*(y-1);", [0.999993, 1, 1.000007, -2]),
+        ("2\n(x+1)*(x+1-1e-7)*(x+1-2e-7)*(x-2);(y-2*x)*(y+2-x)*(y+2-2*x);", [-1, -1 + 1e-7, -1 + 2e-7, 2]),
+    ],
+)
+def test_a_list_that_is_said_to_be_whole_has_each_zero_once(text, x, start):
+    """Zeros with coordinates that are 0 among them, whose copies differ in all digits of these."""
+    found = th.solve(th.PolynomialSystem.parse(text), start=start)
+    per_x = len(found) // len(x)
+    np.testing.assert_allclose(np.sort(found.real[:, 0]), np.repeat(np.sort(x), per_x), rtol=0, atol=1e-12)
+    assert th.certify(th.PolynomialSystem.parse(text), found.solutions).n_distinct == len(found) == found.paths.finite
+    assert any(f"all {len(found)} zeros are found" in note for note in found.notes)
+
+
+def test_notes_on_parts_of_a_set_do_not_stay_beside_those_on_the_whole():
+    """Two square-free parts, of 6 and 4 zeros; the second counts twice."""
+    found = solved("2\n(x-2)*(x-2000001/1000000)*(x-1000001/500000)*(x-4)^2;\n(y-1+2*x)*(y+2);")
+    assert found.multiplicity.sum() + found.paths.failed == 10
+    assert sum("exact count" in note for note in found.notes) <= 1

@@ -130,8 +130,47 @@ def test_a_zero_that_cancellation_throws_far_out_is_found_or_undecided(start, se
     assert start != "auto" or len(found) == 2
 
 
-def test_affine_equations_too_far_apart_for_doubles_are_refused_and_contradictions_named():
-    with pytest.raises(ValueError, match="too far apart for double precision"):
-        solved("2\n1e400*x^2-1;y-x-1;", "auto", 0)
+@pytest.mark.parametrize(
+    ("text", "zeros"),
+    [
+        ("2\nx^2-2*x+1e14*(3*y-1);3*y-1;", [(0, 1 / 3), (2, 1 / 3)]),
+        ("2\nx-1e13;y^2-400*x-1;", [(1e13, -np.sqrt(4e15 + 1)), (1e13, np.sqrt(4e15 + 1))]),
+        (
+            "2\nx^2-2*x+1e14*(3*y-1);y^2-1/9;",
+            [(1 - np.sqrt(1 + 2e14), -1 / 3), (0, 1 / 3), (2, 1 / 3), (1 + np.sqrt(1 + 2e14), -1 / 3)],
+        ),
+        ("2\nx-1e15;y-x-1;", [(1e15, 1e15 + 1)]),
+        ("2\n14e-8-0.0029*x-10*(7700000000+37000*y);7700000000+37000*y;", [(14e-8 / 0.0029, -77e8 / 37e3)]),
+        (
+            "2\n2305843009213693921*x^2*y-1;x*y-y;",
+            [(1, 1 / 2305843009213693921)],
+        ),  # divisible by the prime of the count
+        ("2\nx*y-1/2305843009213693921;x^2*y-1;", [(2305843009213693921, 1 / 2305843009213693921**2)]),
+        ("2\n1e400*x^2-1;y-x-1;", [(-1e-200, 1), (1e-200, 1)]),
+    ],
+)
+def test_zeros_that_hang_on_differences_of_large_numbers_are_right_to_their_last_digits(text, zeros):
+    """By hand. In doubles the first equation has no digit left where the second one holds."""
+    found = solved(text, "auto", 0)
+    assert found.paths.failed == 0
+    order = np.argsort(found.real[:, 0], kind="stable") if len(zeros) != 2 else np.lexsort(found.real.T[::-1])
+    np.testing.assert_allclose(found.real[order], zeros, rtol=1e-12, atol=1e-15)
+
+
+def test_equations_that_depend_on_affine_ones_for_all_that_rounding_tells_count():
+    found = solved("2\nx^4-1e-3*x-1+1e15*(600000+710000*y);600000+710000*y;", "auto", 0)
+    roots = np.roots([1, 0, 0, -1e-3, -1])
+    np.testing.assert_allclose(np.sort_complex(found.solutions[:, 0]), np.sort_complex(roots), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("text", "total"), [("2\n(x+4e12)*(x-7e5)^3;y-400*x^2-1;", 4), ("2\n(x+7e15)^2*(x-1)^3;y-x^2-1;", 5)]
+)
+def test_affine_factors_far_from_others_are_no_reason_to_give_up(text, total):
+    found = solved(text, "auto", 0)
+    assert found.multiplicity.sum() + found.paths.failed == total
+
+
+def test_contradicting_affine_equations_are_named():
     found = solved("3\nx^2-1;y-x-1;2*y-2*x-3;", "auto", 0)
     assert found.notes == ("the affine equations contradict each other",)

@@ -211,3 +211,17 @@ def test_a_polyhedral_solve_goes_on_from_the_paths_to_its_generic_system(tmp_pat
     assert (resumed.solutions == th.solve(system, start="polyhedral").solutions).all()
     with pytest.raises(CheckpointError, match="seed 0 there, 1 here"):
         th.solve(system, start="polyhedral", checkpoint=file, seed=1)
+
+
+def test_ctrl_c_while_a_doubtful_set_is_looked_at_again_leaves_that_set(monkeypatch):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("theory.continuation.solve.beside_exact_count", stopped)
+    system = th.PolynomialSystem.parse("2\nx^2-2;y^2-x;")
+    found = th.solve(system)
+    assert found.partial
+    assert len(found) == found.paths.tracked == 4
+    assert any("doubtful ends" in note for note in found.notes)
+    with pytest.raises(KeyboardInterrupt):
+        th.solve(system, on_interrupt="raise")

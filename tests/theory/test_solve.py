@@ -400,3 +400,22 @@ def test_a_solution_set_with_arrays_of_other_lengths_is_refused(name):
     data[name] = data[name][:1]
     with pytest.raises(ValueError, match=f"{name} has 1 entries for 2 solutions"):
         th.SolutionSet.from_json(json.dumps(data))
+
+
+@pytest.mark.parametrize(
+    ("text", "zero", "seeds"),
+    [
+        ("3 2\n(x-i)*(x+3);(y-2)*(y-3)*(y+i);(x-i)*(x+y)+(y-2)*(x-2*i);", (1j, 2), (250, 1508, 1824)),
+        ("3 2\n(x-3)*(x+3);(y-2)*(y-3)*(y+1);(x-3)*(x-1)-2*(y-2);", (3, 2), (2047, 2466, 2643)),
+    ],
+)
+def test_excess_points_near_a_zero_of_an_overdetermined_system_are_no_copies_of_it(text, zero, seeds):
+    """With these seeds a zero of the random combinations lies within 1e-3 of it."""
+    for seed in seeds:
+        found = th.solve(th.PolynomialSystem.parse(text), seed=seed)
+        np.testing.assert_allclose(found.solutions, [zero], atol=1e-12)
+
+
+def test_a_checkpoint_that_is_no_file_name_is_refused():
+    with pytest.raises(TypeError, match="checkpoint must be the name of a file, got 5"):
+        th.solve(th.PolynomialSystem.parse("1\nx^2-2;"), checkpoint=5)

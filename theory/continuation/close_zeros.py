@@ -12,7 +12,7 @@ import numpy as np
 from theory.continuation import sift
 from theory.continuation.homotopy import equilibrated
 from theory.continuation.polish import polish
-from theory.continuation.solutions import SolutionSet
+from theory.continuation.solutions import CLUSTER, SolutionSet
 from theory.systems import PolynomialSystem
 
 _MOST = 100  # starting points: about 10 ms each
@@ -42,8 +42,8 @@ def told_apart(system: PolynomialSystem, found: SolutionSet) -> SolutionSet:
     result = _with(found, split, scaled, scales) if split else found
     if kept:
         what = "1 singular solution is a cluster" if len(kept) == 1 else f"{len(kept)} singular solutions are clusters"
-        note = f"{what} of regular zeros too close together to be listed: each counts as one, with multiplicity"
-        result = replace(result, notes=(*result.notes, note))
+        notes = [note for note in result.notes if CLUSTER not in note]  # of parts of the set
+        result = replace(result, notes=(*notes, f"{what} {CLUSTER}"))
     return result
 
 

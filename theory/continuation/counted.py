@@ -5,116 +5,146 @@ there are in all, the dimension of the quotient ring, is known independently of 
 units of the unknowns are tried until as many zeros are found; what is missing then is undecided, not absent.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 
+from theory.continuation import sift
 from theory.continuation.close_zeros import with_zeros, zeros_near
 from theory.continuation.homotopy import equilibrated, is_wide
-from theory.continuation.solutions import PathCount, SolutionSet
-from theory.continuation.tropical import improved, tropical_zeros
+from theory.continuation.pool import proved_zeros
+from theory.continuation.solutions import CLUSTER, EXACTLY, PathCount, SolutionSet
+from theory.continuation.tropical import tropical_starts
 from theory.quotient_dimension import MOST_COLUMNS, quotient_dimension
 from theory.systems import PolynomialSystem
 
 _QUICK = 60  # monomials of a count that takes about a hundredth of a second
 _CROWDED = 1e6  # condition from which on other zeros may be close,
 _MOST_CROWDED = 5  # and how many such zeros are looked at
-_SAME = 1e-9  # relative distance of two copies of one zero, in every coordinate
+_ROUNDS, _CLOSE, _MOST_PAIRS = 2, 1e-3, 100  # of looks at the middle of zeros so close, in units of 1 + |x|
+_INSIDE = 1e-4  # distance from a singular solution, in units of 1 + |x|, of zeros that may belong to it
+_SAME = 1e-6  # the same of two estimates of one regular zero
 
 Attempt = Callable[[str, bool], SolutionSet]
 """The set found by a start system, with the unknowns scaled or not."""
-_OTHERS = tuple(
-    (start, scaled) for start in ("polyhedral", "multihomogeneous", "total-degree") for scaled in (True, False)
-)
 
 
-def beside_exact_count(system: PolynomialSystem, found: SolutionSet, start: str, attempt: Attempt) -> SolutionSet:
+def beside_exact_count(
+    system: PolynomialSystem, found: SolutionSet, start: str, attempt: Attempt | None
+) -> SolutionSet:
     """A square sparse system's set: as it was, or found by another attempt, or with a note on how many are missing.
 
     Where the multiplicities sum up to the exact number of zeros, the paths left over went to infinity. Other starts
-    than the one asked for are tried for "auto" only.
+    than the one asked for are tried for "auto" only, none where `attempt` is None.
     """
-    columns = _worth(system, found)
+    wide = system.network is None and is_wide(system.polynomials)
+    columns = _worth(system, found, wide)
     total = quotient_dimension(system.polynomials, columns) if columns else None
     if total is None:
         return found
+
+    def faults(each: SolutionSet) -> tuple[int, int]:
+        """By how much a set misses the number of zeros; its singular solutions, where they may be several zeros."""
+        singular = int(each.singular.sum()) if wide or _has_clusters(each) else 0
+        return abs(total - int(each.multiplicity.sum())), singular
+
     sets = [found]
-    others = _attempts(start, attempt)
-    while (missing := min(_gap(each, total) for each in sets)) and (other := next(others, None)) is not None:
+    others = _attempts(start, wide, attempt) if attempt is not None else iter(())
+    while any(min(map(faults, sets))) and (other := next(others, None)) is not None:
         sets.append(other)
-    best = min(sets, key=lambda each: _gap(each, total))
-    if missing:
+    best = min(sets, key=faults)
+    if any(faults(best)):
         best = _pooled(system, best, sets, total)
-    return _complete(best, total) if _gap(best, total) == 0 else _incomplete(best, total)
+    return _complete(best, total) if not faults(best)[0] else _incomplete(best, total)
 
 
-def _worth(system: PolynomialSystem, found: SolutionSet) -> int:
+def _has_clusters(found: SolutionSet) -> bool:
+    return any(CLUSTER in note for note in found.notes)
+
+
+def _worth(system: PolynomialSystem, found: SolutionSet, wide: bool) -> int:
     """Monomials that the count may take: more where the set is doubtful, none where nothing can be missing."""
     paths = found.paths
     if system.network is not None or system.n_equations != system.n_unknowns or found.partial:
         return 0
-    if paths.failed or paths.not_isolated or (paths.at_infinity and is_wide(system.polynomials)):
+    doubtful = paths.failed or paths.not_isolated or _has_clusters(found)
+    if doubtful or (wide and (paths.at_infinity or found.singular.any())):
         return MOST_COLUMNS
     return _QUICK if paths.at_infinity else 0
 
 
-def _attempts(start: str, attempt: Attempt) -> Iterator[SolutionSet]:
-    for other, scaled in _OTHERS if start == "auto" else ((start, False),):
-        with suppress(ValueError):  # a start that does not apply
-            yield attempt(other, scaled)
+def _attempts(start: str, wide: bool, attempt: Attempt) -> Iterator[SolutionSet]:
+    for other in ("polyhedral", "multihomogeneous", "total-degree") if start == "auto" else (start,):
+        for scaled in (True, False) if wide else (True,):
+            if (other, scaled) != (start, True):
+                with suppress(ValueError):  # a start that does not apply
+                    yield attempt(other, scaled)
 
 
 def _pooled(system: PolynomialSystem, best: SolutionSet, sets: Sequence[SolutionSet], total: int) -> SolutionSet:
-    """The set with all regular zeros that are proved near those of any set, beside ill-conditioned ones, and near roots
-    of binomial equations; as it was, unless they are as many as there are."""
-    points = np.vstack([each.solutions[~each.singular] for each in sets])
-    near = [improved(system, point) for point in points[_first_of_each(points)]]
+    """The set with all regular zeros that are proved near solutions of any set, beside crowded ones and near zeros of
+    binomial equations; as it was, unless they are as many as there are."""
     scaled, scales = equilibrated(system)
-    crowded = best.solutions[~best.singular & (best.condition > _CROWDED)] / scales
-    beside = [zeros_near(scaled, point, crowded[:0], total - len(best)) * scales for point in crowded[:_MOST_CROWDED]]
-    zeros = np.vstack([*(zero[None] for zero in near if zero is not None), *beside, tropical_zeros(system)])
-    zeros = zeros[_first_of_each(zeros)]
-    if len(zeros) + int(best.multiplicity[best.singular].sum()) != total:
+    crowded = best.solutions[best.condition > _CROWDED][:_MOST_CROWDED] / scales
+    beside = [zeros_near(scaled, point, crowded[:0], total - len(best) + 1) * scales for point in crowded]
+    starts = tropical_starts(system.polynomials)
+    points = _unlike(chain(*(each.solutions for each in sets), *beside, starts))
+    zeros = proved_zeros(system, points, scales)
+    for _ in range(_ROUNDS):  # between zeros close together there may be others
+        if zeros is None:
+            return best
+        pairs = list(sift.close_pairs(zeros / scales, zeros / scales, _CLOSE))[:_MOST_PAIRS]
+        if len(zeros) >= total or not pairs:
+            break
+        zeros = proved_zeros(system, [*zeros, *((zeros[i] + zeros[j]) / 2 for i, j, _ in pairs if i < j)], scales)
+    if zeros is None:
         return best
-    return with_zeros(best, np.flatnonzero(best.singular), zeros / scales, scaled, scales)
+    if len(zeros) == total:
+        return with_zeros(best, np.zeros(0, int), zeros / scales, scaled, scales)
+    singular = np.flatnonzero(best.singular)
+    inside = sift.recurring(zeros / scales, best.solutions[singular] / scales, _INSIDE)
+    lost = ~sift.recurring(best.solutions[~best.singular] / scales, zeros / scales, _SAME)
+    if lost.any() or (~inside).sum() + int(best.multiplicity[singular].sum()) != total:
+        return best
+    return with_zeros(best, singular, zeros[~inside] / scales, scaled, scales)
 
 
-def _first_of_each(points: np.ndarray) -> np.ndarray:
-    """Rows of points (p, n) that are no copies of earlier ones, judged coordinate by coordinate."""
-    kept: list[int] = []
-    for row, point in enumerate(points):
-        size = np.maximum(np.abs(point), np.abs(points[kept]))
-        if not (np.abs(points[kept] - point) <= _SAME * size).all(axis=1).any():
-            kept.append(row)
-    return np.array(kept, int)
-
-
-def _gap(found: SolutionSet, total: int) -> int:
-    """By how much a set misses the number of zeros."""
-    return abs(total - int(found.multiplicity.sum()))
+def _unlike(points: Iterable[np.ndarray]) -> list[np.ndarray]:
+    """Finite points (n,), without copies to the last bits."""
+    kept: dict[bytes, np.ndarray] = {}
+    for point in points:
+        if np.isfinite(point).all():
+            kept.setdefault(
+                np.round(point, 14).tobytes() + np.round(np.log2(np.abs(point) + 1e-300), 9).tobytes(), point
+            )
+    return list(kept.values())
 
 
 def _complete(found: SolutionSet, total: int) -> SolutionSet:
     """As many zeros as there are: nothing that was doubtful about the paths matters any more."""
     if found.paths == _paths(found, 0):
         return found
-    note = f"all {total} zeros are found, by an exact count with multiplicity: the other paths go to infinity"
-    return replace(found, paths=_paths(found, 0), notes=(note,))
+    paths = _paths(found, 0)
+    others = ": the other paths go to infinity" if paths.at_infinity else ""
+    clusters = [note for note in found.notes if CLUSTER in note and found.singular.any()]
+    note = f"all {total} zeros are found, by {EXACTLY} with multiplicity{others}"
+    return replace(found, paths=paths, notes=(*clusters, note))
 
 
 def _incomplete(found: SolutionSet, total: int) -> SolutionSet:
     missing = total - int(found.multiplicity.sum())
     if missing < 0:
-        note = f"there are only {total} zeros, by an exact count with multiplicity: some of these are one, or none"
+        note = f"there are only {total} zeros, by {EXACTLY} with multiplicity: some of these are one, or none"
         return replace(found, notes=(*found.notes, note))
     finite = replace(
         found,
         paths=_paths(found, found.paths.failed + found.paths.not_isolated),
         notes=tuple(note for note in found.notes if "zero_set" not in note),
     )
-    return lacking(finite, missing, f"there are {total} zeros, by an exact count: {missing} more than these")
+    return lacking(finite, missing, f"there are {total} zeros, by {EXACTLY}: {missing} more than these")
 
 
 def lacking(found: SolutionSet, missing: int, note: str) -> SolutionSet:

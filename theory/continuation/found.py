@@ -12,6 +12,8 @@ from theory.continuation.polish import CONVERGED, ILL_CONDITIONED, polish
 from theory.systems import PolynomialSystem
 
 SOLVED = 1e-7  # relative residual of a solution
+_STEPS = 10  # of Newton's method on overdetermined systems, which must converge before points are compared,
+_MOVED = 1e-5  # and relative distances which ends of paths to their zeros do not move
 _ILL_CONDITIONED = 1e12  # singular for all that double precision can tell
 
 
@@ -78,7 +80,7 @@ class Found:
                 alone, size = True, size or None
             missing = alone and (count < max(2, size or 0) or size == 0)
             keep[row] = alone and not missing
-            doubtful += alone and not missing and size is None and reduced.n_free > 1
+            doubtful += alone and not missing and size is None and not reduced.has_finitely_many_zeros
             contradicted = size == 0 and returns and dual_dimension(reduced.scaled, self.solutions[row], 1) == 2
             elsewhere += 0 if alone or contradicted else int(self.multiplicity[row])
             if missing or contradicted:
@@ -100,13 +102,19 @@ def sift_ends(reduced: Reduced, outcome: Outcome) -> Found:
     kind[finite[~np.isfinite(points[finite]).all(axis=1)]] = FAILED
     regular, singular = np.flatnonzero(kind == FINITE), np.flatnonzero(kind == SINGULAR)
     residual = np.zeros(len(kind))
-    points[regular], residual[regular] = sift.refine(system, points[regular])
+    excess = system.n_equations > system.n_unknowns
+    refined, residual[regular] = sift.refine(system, points[regular], _STEPS if excess else 2)
+    if excess:  # a zero of the combinations near one of the full system, to which Newton's method would lead
+        moved = np.abs(refined - points[regular]).max(axis=1, initial=0)
+        residual[regular[moved > _MOVED * (1 + np.abs(refined).max(axis=1, initial=0))]] = np.inf
+    points[regular] = refined
     residual[singular] = sift.relative_residual(system, points[singular])
     condition = np.full(len(kind), np.inf)
     condition[regular] = sift.conditions(system, points[regular])
-    excess = system.n_equations > system.n_unknowns
     if not excess:
-        unsure = regular[(condition[regular] > ILL_CONDITIONED) | (residual[regular] > CONVERGED)]
+        unsure = regular[
+            (condition[regular] > ILL_CONDITIONED) | (residual[regular] > CONVERGED) | reduced.is_stretched
+        ]
         points[unsure], proved = polish(system, points[unsure])
         residual[unsure] = sift.relative_residual(system, points[unsure])
         kind[unsure[~proved]] = FAILED

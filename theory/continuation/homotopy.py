@@ -20,6 +20,7 @@ from theory.systems import PolynomialSystem
 
 _WIDE = 14.0  # bits between coefficients, times the largest degree, from which on the unknowns are scaled, too
 _LARGEST = 1000  # bits of a scale
+_STRETCHED = 10.0  # bits between scales
 _DOUBLE = 53.0  # bits of a double
 _DEPENDENT = 1e-11  # relative size of a row that elimination has reduced to nothing
 
@@ -92,6 +93,11 @@ class Reduced:
         return spread(self.polynomials) > _DOUBLE
 
     @cached_property
+    def is_stretched(self) -> bool:
+        """Whether unknowns are measured in so different units that errors relative to the largest say little."""
+        return bool(np.ptp(np.log2(self.scales)) > _STRETCHED)
+
+    @cached_property
     def has_finitely_many_zeros(self) -> bool:
         """Whether that is known, exactly."""
         sparse = self.system.network is None
@@ -157,7 +163,8 @@ def reduce(system: PolynomialSystem, rescale: bool = True) -> Reduced:
 
 
 def _independent(polynomials: Sequence[Polynomial], reduction: Reduction) -> tuple[Polynomial, ...]:
-    """The equations that do not hold wherever the affine ones do: at random points, to rounding."""
+    """The equations that do not hold wherever the affine ones do: at random points, to rounding; those whose
+    coefficients are far apart are kept, since rounding says nothing of them."""
     rng, n, free = np.random.default_rng(0), len(reduction.matrix), len(reduction.free)
     if not 0 < free < n:
         return tuple(polynomials)
@@ -165,7 +172,8 @@ def _independent(polynomials: Sequence[Polynomial], reduction: Reduction) -> tup
     kept = []
     for polynomial in polynomials:
         terms = np.prod(points[:, None, :] ** polynomial.exponents, axis=2) * polynomial.coefficients
-        if not np.all(np.abs(terms.sum(axis=1)) <= _DEPENDENT * np.abs(terms).sum(axis=1)):
+        holds = np.all(np.abs(terms.sum(axis=1)) <= _DEPENDENT * np.abs(terms).sum(axis=1))
+        if not holds or spread([polynomial]) > -math.log2(_DEPENDENT):
             kept.append(polynomial)
     return tuple(kept)
 
@@ -244,7 +252,7 @@ def equilibrated(system: PolynomialSystem) -> tuple[PolynomialSystem, np.ndarray
 def eliminate(affine: Sequence[Polynomial], n: int) -> Reduction:
     """Solve affine equations for as many unknowns, by elimination with complete pivoting.
 
-    Raises InconsistentError where they contradict each other, ValueError where doubles cannot tell that they do not.
+    Raises InconsistentError where they contradict each other.
     """
     matrix, constant = np.zeros((len(affine), n), complex), np.zeros(len(affine), complex)
     for row, p in enumerate(affine):
@@ -253,18 +261,14 @@ def eliminate(affine: Sequence[Polynomial], n: int) -> Reduction:
                 matrix[row, int(np.argmax(exponents))] = coefficient
             else:
                 constant[row] = coefficient
-    table = np.hstack([matrix, constant[:, None]])
+    table = np.hstack([matrix, constant[:, None]]) / np.abs(matrix).max(axis=1, keepdims=True, initial=0)
     pivots: list[int] = []
     for k in range(len(table)):
         sizes = np.abs(table[k:, :n])
         row, column = divmod(int(np.argmax(sizes)), n)
         if sizes[row, column] < _DEPENDENT:
-            if np.abs(table[k:, n]).max() > _DEPENDENT:
-                if _have_solutions(affine, n):
-                    raise ValueError(
-                        "the coefficients of the affine equations are too far apart for double precision: change the "
-                        "units of the unknowns"
-                    )
+            sizes = np.abs(table[:, n])
+            if sizes[k:].max() > _DEPENDENT * max(1.0, sizes.max()) and not _have_solutions(affine, n):
                 raise InconsistentError("the affine equations contradict each other")
             break
         table[[k, k + row]] = table[[k + row, k]]

@@ -8,7 +8,7 @@ from theory.systems import PolynomialSystem
 
 CONVERGED = 1e-12  # relative residual of a regular zero, after Newton's method
 ILL_CONDITIONED = 1e6  # from here on a point may have fewer than 9 digits
-_PRECISIONS = (106, 848)  # bits
+PRECISIONS = (106, 848)  # bits
 _REACH = 1e-2  # how far Newton's method may go, in units of 1 + |x|
 _MOST = 500  # points: about 10 ms each
 
@@ -27,7 +27,7 @@ def polish(system: PolynomialSystem, points: np.ndarray) -> tuple[np.ndarray, np
     from theory.continuation.straight_line import record
 
     square = Square(record(system), tuple(range(system.n_unknowns)), system.is_real)
-    for row, box in zip(rows, prove(square, points[rows].tolist(), *_PRECISIONS, _REACH), strict=True):
+    for row, box in zip(rows, prove(square, points[rows].tolist(), *PRECISIONS, _REACH), strict=True):
         if not isinstance(box, str):
             points[row] = [complex(float(fraction(re)), float(fraction(im))) for re, im in box.midpoint]
             proved[row] = True

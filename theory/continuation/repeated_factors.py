@@ -18,7 +18,7 @@ import numpy as np
 from theory.continuation import sift
 from theory.continuation.homotopy import UnderdeterminedError, equilibrated
 from theory.continuation.isolation import local_multiplicity
-from theory.continuation.solutions import PathCount, SolutionSet
+from theory.continuation.solutions import EXACTLY, PathCount, SolutionSet
 from theory.polynomials import Polynomial
 from theory.systems import PolynomialSystem
 
@@ -234,4 +234,5 @@ def _shared(points: np.ndarray, condition: np.ndarray, part: np.ndarray) -> tupl
 
 
 def _notes(part: SolutionSet) -> Iterator[str]:
-    yield from (note for note in part.notes if not note.startswith("no isolated solutions") and "no path" not in note)
+    moot = ("no isolated solutions", "no path", EXACTLY)
+    yield from (note for note in part.notes if not any(words in note for words in moot))

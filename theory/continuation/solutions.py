@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+CLUSTER = "of regular zeros too close together to be listed: each counts as one, with multiplicity"
+EXACTLY = "an exact count"
+"""Words by which notes are known again: those on a whole set take the place of those on its parts."""
+
+
 @dataclass(frozen=True)
 class PathCount:
     """What became of the paths: tracked = finite + at_infinity + singular + failed.

@@ -15,6 +15,7 @@ from theory.continuation.counted import beside_exact_count, lacking
 from theory.continuation.follow import Interrupted, follow
 from theory.continuation.found import SOLVED
 from theory.continuation.homotopy import InconsistentError, Reduced, UnderdeterminedError, reduce
+from theory.continuation.polish import polish
 from theory.continuation.repeated_factors import solved_by_factors
 from theory.continuation.solutions import PathCount, SolutionSet
 from theory.continuation.start import TooManyPathsError
@@ -29,6 +30,7 @@ MAX_PATHS = 200_000
 _FAR_SCALED = 10.0  # bits by which scales move zeros of size 1 far out: other zeros then look infinite
 _UNSCALED = "solved without scaling the unknowns: zeros closer together than 1e-8 may count as one, with multiplicity"
 _TOO_EARLY = "interrupted before a path to the system itself was tracked: nothing is known yet"
+_TOO_LATE = "interrupted while doubtful ends were looked at again: solutions may be missing"
 _MORE = "paths by total degree had gone to infinity, or seemed to: the polyhedral start finds more zeros"
 _CHECKED_PATHS, _CHECK_WORK = 200, 1e6  # zeros and multiplications for mixed cells up to which that is looked at
 MONODROMY_FROM = 2_000  # total-degree paths of a network's system from which on loops are cheaper, as a rule
@@ -70,14 +72,14 @@ def solve(
     bit, whatever the number of threads.
 
     Raises UnderdeterminedError (fewer independent equations than unknowns), TooManyPathsError, ValueError for an
-    unknown start or backend, a start that does not apply and degrees over 1000, TypeError for a certify or progress of
-    another kind, BackendError where phcpy is missing, CheckpointError for the checkpoint of another run and where none
-    can be written.
+    unknown start or backend, a start that does not apply and degrees over 1000, TypeError for a certify, progress or
+    checkpoint of another kind, BackendError where phcpy is missing, CheckpointError for the checkpoint of another run
+    and where none can be written.
     Source: A. Sommese, C. Wampler, The numerical solution of systems of polynomials arising in engineering and science
     (2005).
     """
     _check(system, start, backend, seed, max_paths, on_interrupt)
-    _check_switches(certify, progress)
+    _check_switches(certify, progress, checkpoint)
     if backend == "phcpy":
         from theory.continuation import phcpy_backend
 
@@ -124,6 +126,17 @@ def _solve_natively(
             if start == "monodromy":
                 raise
     found = follow(choose(reduced, start, seed, max_paths, progress, checkpoint), seed, progress, checkpoint)
+    try:
+        return _looked_at_again(reduced, found, start, seed, max_paths, progress)
+    except KeyboardInterrupt:
+        raise Interrupted(replace(found, partial=True, notes=(*found.notes, _TOO_LATE))) from None
+
+
+def _looked_at_again(
+    reduced: Reduced, found: SolutionSet, start: str, seed: int, max_paths: int, progress: Progress | None
+) -> SolutionSet:
+    """The set that one start system has found, put to whatever tests there are, and mended where it fails them."""
+    system = reduced.system
     found = _otherwise_scaled(reduced, found, start, seed, max_paths, progress)
     by_degree = found.start.startswith("total degree") and system.network is None
     if by_degree and found.paths.at_infinity:
@@ -139,15 +152,13 @@ def _solve_natively(
         from theory.continuation import completion
 
         return completion.checked(system, found, seed)
-
-    def sifted(found: SolutionSet) -> SolutionSet:
-        parts = solved_by_factors(system, found, lambda p: _solve_natively(p, start, seed, max_paths, progress, None))
-        return told_apart(system, parts)
+    whole = solved_by_factors(system, found, lambda part: _solve_natively(part, start, seed, max_paths, progress, None))
 
     def attempt(other: str, scaled: bool) -> SolutionSet:
-        return sifted(follow(choose(reduce(system, scaled), other, seed, max_paths, progress), seed, progress))
+        restart = choose(reduce(system, scaled), other, seed, max_paths, progress)
+        return told_apart(system, follow(restart, seed, progress))
 
-    return beside_exact_count(system, sifted(found), start, attempt)
+    return beside_exact_count(system, told_apart(system, whole), start, attempt if whole is found else None)
 
 
 def _otherwise_scaled(
@@ -207,7 +218,7 @@ def _wants_monodromy(reduced: Reduced, start: str, max_paths: int) -> bool:
 def _certified(system: PolynomialSystem, found: SolutionSet) -> SolutionSet:
     from theory.continuation.certify import certify  # python-flint, only where a proof is asked for
 
-    return replace(found, certified=certify(system, found.solutions).certified)
+    return replace(found, certified=certify(system, found.solutions).certified & ~found.singular)
 
 
 def _check(system: Any, start: str, backend: str, seed: Any, max_paths: Any, on_interrupt: str) -> None:
@@ -223,17 +234,22 @@ def _check(system: Any, start: str, backend: str, seed: Any, max_paths: Any, on_
         raise ValueError(f"solve takes equations of degree {MAX_DEGREE} at most, got degree {max(system.degrees)}")
 
 
-def _check_switches(certify: Any, progress: Any) -> None:
+def _check_switches(certify: Any, progress: Any, checkpoint: Any) -> None:
     if not isinstance(certify, bool | np.bool_):
         raise TypeError(f"certify must be True or False, got {certify!r}")
     if progress is not None and not callable(progress):
         raise TypeError(f"progress must be called as progress(done, total, text), got {progress!r}")
+    if checkpoint is not None and not isinstance(checkpoint, str | Path):
+        raise TypeError(f"checkpoint must be the name of a file, got {checkpoint!r}")
 
 
 def _linear(reduced: Reduced, seed: int) -> SolutionSet:
     """The one solution of a system whose affine equations fix every unknown, if it solves the others."""
     system = reduced.scaled
     point, residual = sift.refine(system, reduced.reduction.lift(np.zeros((1, 0), complex)))
+    if system.n_equations == system.n_unknowns:
+        point, _ = polish(system, point)
+        residual = sift.relative_residual(system, point)
     if residual[0] > SOLVED:
         return _empty(reduced.system, seed, "the affine equations have one solution, which does not solve the others")
     is_real = np.abs(point.imag).max(axis=1) <= sift.REGULAR_RADIUS * (1 + np.abs(point).max(axis=1))

@@ -14,10 +14,8 @@ from math import comb, prod
 import numpy as np
 
 from theory.continuation.homotopy import in_units, spread
-from theory.continuation.polish import polish
 from theory.continuation.polyhedral import binomial_roots
 from theory.polynomials import Polynomial
-from theory.systems import PolynomialSystem
 
 _MOST_CHOICES = 20_000  # of two terms in each equation: a second
 _MOST_ROOTS = 200
@@ -25,23 +23,8 @@ _SLACK = 1.0  # natural logarithm by which other terms may outweigh the two that
 _LARGEST = 600.0  # natural logarithm of sizes that doubles hold, and of ratios of coefficients
 
 
-def tropical_zeros(system: PolynomialSystem) -> np.ndarray:
-    """Proved regular zeros (k, n) of a square sparse system that Newton's method reaches from binomial equations."""
-    found = [improved(system, root) for root in _roots(system.polynomials)]
-    return np.array([zero for zero in found if zero is not None]).reshape(-1, system.n_unknowns)
-
-
-def improved(system: PolynomialSystem, point: np.ndarray) -> np.ndarray | None:
-    """The proved regular zero near a point (n,), each coordinate to its own last digits; None where none is proved."""
-    size = np.abs(point)
-    powers = np.where(size > 0, np.round(np.log2(np.where(size > 0, size, 1.0))), 0).astype(int)
-    here = PolynomialSystem.from_polynomials(in_units(system.polynomials, powers.tolist()), system.names)
-    zeros, proved = polish(here, np.ldexp(point.real, -powers) + 1j * np.ldexp(point.imag, -powers)[None])
-    return np.ldexp(zeros[0].real, powers) + 1j * np.ldexp(zeros[0].imag, powers) if proved[0] else None
-
-
-def _roots(polynomials: Sequence[Polynomial]) -> Iterator[np.ndarray]:
-    """Zeros (n,) of the binomial equations whose two terms balance."""
+def tropical_starts(polynomials: Sequence[Polynomial]) -> Iterator[np.ndarray]:
+    """Zeros (n,) of those binomial equations whose two terms outweigh all others; none where that takes long."""
     if prod(comb(len(p.terms), 2) for p in polynomials) > _MOST_CHOICES or spread(polynomials) > _LARGEST:
         return
     polynomials = in_units(polynomials, [0] * len(polynomials))
