@@ -229,7 +229,7 @@ def draw(result: Result) -> dict[str, Any]:
 
     found = [one for one in result.series["found"] if one.seed == 0]
     names = [str(one.instance).replace(", y", "\ny") for one in found]
-    figure, (axes,) = plotting.panels(1, width=1.6 * len(found) + 1.5, height=3.2)
+    figure, (axes,) = plotting.panels(1, width=0.7 * len(found) + 1.2, height=3.4)
     plotting.bars(
         names,
         {
@@ -241,7 +241,7 @@ def draw(result: Result) -> dict[str, Any]:
         y="number",
         axes=axes,
     )
-    axes.tick_params(axis="x", labelsize=6.0)
+    axes.tick_params(axis="x", labelsize=8.0, labelrotation=60)
     drawn = next(one for one in found if one.instance.widths == (1, 1, 1) and len(one.instance.targets) == 2)
     ends = {f"basin {k + 1}": drawn.ends[drawn.piece == k, :2].T for k in range(drawn.count)}
     title = f"ends of SGD, {drawn.instance}; v = 2 / (w + b)² > 0"
