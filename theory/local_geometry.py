@@ -60,9 +60,9 @@ def degeneracy(system: PolynomialSystem, point: Sequence[Any] | np.ndarray) -> D
     their squares and sink below rounding. Zeros, and critical points of non-zero error, are first brought as near as
     rounding allows; what the Jacobian (the Hessian) may change within the distance to which a singular one is known by
     then (half the digits, as a rule) counts as 0. Singular values of a zero that this leaves in doubt are looked at in
-    multiple precision. Unknowns are measured in units of their own size and equations in units of their terms, which
-    changes no rank and keeps far-out points clear. Complex points: the Hessian of sum F_i^2 / 2. Jacobians of more than
-    20 million entries are read in blocks (`theory.gram`), which networks offer.
+    multiple precision; below 1e-14 they count as 0. Unknowns are measured in units of their own size and equations in
+    units of their terms, which changes no rank and keeps far-out points clear. Complex points: the Hessian of
+    sum F_i^2 / 2. Jacobians of more than 20 million entries are read in blocks (`theory.gram`), which networks offer.
     Raises ValueError for a point of another shape, with NaN or of text, TypeError for what is no system.
     Source: full rank and dimension, implicit function theorem; J^T J, Gauss-Newton.
     """
