@@ -70,8 +70,9 @@ def _worth(system: PolynomialSystem, found: SolutionSet, wide: bool) -> int:
     paths = found.paths
     if system.network is not None or system.n_equations != system.n_unknowns or found.partial:
         return 0
-    doubtful = paths.failed or paths.not_isolated or _has_clusters(found)
-    if doubtful or (wide and (paths.at_infinity or found.singular.any())):
+    if paths.not_isolated:  # zeros are infinitely many, or were too many to count
+        return 0
+    if paths.failed or _has_clusters(found) or (wide and (paths.at_infinity or found.singular.any())):
         return MOST_COLUMNS
     return _QUICK if paths.at_infinity else 0
 

@@ -20,6 +20,7 @@ from theory.systems import PolynomialSystem
 
 _WIDE = 14.0  # bits between coefficients, times the largest degree, from which on the unknowns are scaled, too
 _LARGEST = 1000  # bits of a scale
+_FEW_MONOMIALS = 130
 _STRETCHED = 10.0  # bits between scales
 _DOUBLE = 53.0  # bits of a double
 _DEPENDENT = 1e-11  # relative size of a row that elimination has reduced to nothing
@@ -99,9 +100,9 @@ class Reduced:
 
     @cached_property
     def has_finitely_many_zeros(self) -> bool:
-        """Whether that is known, exactly."""
+        """Whether that is known, by an exact count that takes a few hundredths of a second."""
         sparse = self.system.network is None
-        return sparse and quotient_dimension(self.system.polynomials) is not None
+        return sparse and quotient_dimension(self.system.polynomials, _FEW_MONOMIALS) is not None
 
     @cached_property
     def n_equations(self) -> int:

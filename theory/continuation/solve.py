@@ -181,7 +181,8 @@ def _beside_mixed_volume(
     """
     known = int(found.multiplicity.sum())
     try:
-        if polyhedra(reduced, max_work=_CHECK_WORK, most=_CHECKED_PATHS).count <= known:
+        room = polyhedra(reduced, max_work=_CHECK_WORK, most=_CHECKED_PATHS).count - found.paths.not_isolated
+        if room <= known:
             return found
         other = follow(choose(reduced, "polyhedral", seed, max_paths, progress), seed, progress)
     except (PolyhedralError, TooManyPathsError):
