@@ -24,7 +24,20 @@ def test_a_cluster_of_three_that_doubles_take_for_a_triple_zero_is_told_apart(ex
     assert found.paths.finite == 3
 
 
-@pytest.mark.parametrize("text", ["2\n(x-1)*(x-1-1e-9);x*y-x+y-2;", "2\n(x-1)^3-1e-27;y-x^2;"])
+@pytest.mark.parametrize(
+    ("text", "x"),
+    [
+        ("2\n(x-1)*(x-1-1e-9);x*y-x+y-2;", [1, 1 + 1e-9]),
+        ("2\n(x-1)^3-1e-27;y-x^2;", 1 + 1e-9 * np.exp(2j * np.pi * np.arange(3) / 3)),
+    ],
+)
+def test_zeros_that_coefficients_in_doubles_make_one_are_told_apart_where_they_are_different_doubles(text, x):
+    found = solved(text)
+    assert found.paths.finite == len(found) == len(x)
+    np.testing.assert_allclose(np.sort_complex(found.solutions[:, 0]), np.sort_complex(x), rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("text", ["2\n(x-1)*(x-1-1e-17);x*y-x+y-2;", "2\n(x-1-i)^3-1e-54;y-x^2;"])
 def test_zeros_too_close_for_doubles_are_said_to_be_a_cluster(text):
     found = solved(text)
     assert len(found) == 1

@@ -15,7 +15,6 @@ import numpy as np
 from theory.continuation import sift
 from theory.continuation.close_zeros import with_zeros, zeros_near
 from theory.continuation.homotopy import equilibrated, is_wide
-from theory.continuation.pool import proved_zeros
 from theory.continuation.solutions import CLUSTER, EXACTLY, PathCount, SolutionSet
 from theory.continuation.tropical import tropical_starts
 from theory.quotient_dimension import MOST_COLUMNS, quotient_dimension
@@ -88,6 +87,8 @@ def _attempts(start: str, wide: bool, attempt: Attempt) -> Iterator[SolutionSet]
 def _pooled(system: PolynomialSystem, best: SolutionSet, sets: Sequence[SolutionSet], total: int) -> SolutionSet:
     """The set with all regular zeros that are proved near solutions of any set, beside crowded ones and near zeros of
     binomial equations; as it was, unless they are as many as there are."""
+    from theory.continuation.pool import proved_zeros  # python-flint, only where it is needed
+
     scaled, scales = equilibrated(system)
     crowded = best.solutions[best.condition > _CROWDED][:_MOST_CROWDED] / scales
     beside = [zeros_near(scaled, point, crowded[:0], total - len(best) + 1) * scales for point in crowded]

@@ -21,7 +21,8 @@ def proved_zeros(system: PolynomialSystem, points: Iterable[np.ndarray], scales:
     """(k, n) the doubles nearest to the distinct zeros that are proved near some of the points (n,).
 
     Each point is tried in units near the sizes of its coordinates, then in the units `scales` (n,), where coordinates
-    that should be 0 do no harm. None where there are too many points, or two zeros cannot be told apart.
+    that should be 0 do no harm. None where there are too many points, or two zeros cannot be told apart, or are the
+    same doubles.
     """
     given = list(points)
     if len(given) > MOST_POINTS:
@@ -37,7 +38,10 @@ def proved_zeros(system: PolynomialSystem, points: Iterable[np.ndarray], scales:
                 boxes.append(_moved(box, powers))
                 break
     zeros = _distinct(boxes)
-    return None if zeros is None else np.array([_nearest(box) for box in zeros]).reshape(-1, system.n_unknowns)
+    if zeros is None:
+        return None
+    doubles = np.array([_nearest(box) for box in zeros]).reshape(-1, system.n_unknowns)
+    return doubles if len(np.unique(doubles, axis=0)) == len(zeros) else None
 
 
 def _sizes(point: np.ndarray) -> Powers:
