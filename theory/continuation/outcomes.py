@@ -99,12 +99,14 @@ def _doubtfully_far(ends: Ends) -> np.ndarray:
 
 
 def _stalled(ends: Ends) -> np.ndarray:
-    """(p,) ends where the tracker has stalled deep down, not far out: near large zeros, or where paths nearly meet.
+    """(p,) ends where the tracker has stalled deep down, or come to time 0, not far out: near large zeros, or where paths
+    nearly meet.
 
     Where many stall, infinity itself is singular, and they tell nothing.
     """
     stalled = (ends.status == STALLED) & (ends.info[:, LAST_U] > 0) & _deep(ends)
-    return stalled & (stalled.sum() < _FEW)
+    reached = (ends.status == REACHED) & (ends.info[:, LAST_U] == 0) & _deep(ends)
+    return (stalled & (stalled.sum() < _FEW)) | reached
 
 
 def _deep(ends: Ends) -> np.ndarray:
