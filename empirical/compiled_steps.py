@@ -1,10 +1,12 @@
-"""Langevin steps compiled for one potential: its gradient becomes machine code, chains are walked in blocks.
+"""Langevin steps compiled: a potential's value and slopes become machine code, chains are walked in blocks.
 
 A block stays in the first cache for all its steps. Blocks are handed to threads whole and every chain has random
-numbers of its own, so the positions do not depend on the number of threads, not even in the last bit.
+numbers of its own, so the positions do not depend on the number of threads, not even in the last bit. The loops over
+blocks and steps are compiled once and kept on disk; a potential is handed to them as a function of a whole block, so
+that a new one costs a fraction of a second.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import pairwise
@@ -14,7 +16,7 @@ import numpy as np
 import sympy as sp
 
 from empirical import counter_normals
-from empirical.compiled_functions import cosine, sine
+from empirical.compiled_functions import around, cosine, reflected, sine
 from empirical.counter_normals import fill_normal, fill_uniform
 from theory.jit import ENGINE, njit
 from theory.parallel import processors
@@ -22,11 +24,13 @@ from theory.potentials import Potential
 
 BLOCK = 128  # chains; 2 to 5 coordinates of each, positions and noise, fit into 16 KB
 _WORTH_A_THREAD = 200_000  # chain-steps; starting one takes about 0.1 ms
+_SPACE, _TORUS, _BOX = range(3)
+_KINDS = {"space": _SPACE, "torus": _TORUS, "box": _BOX}
 
 
 def available(potential: Potential, adjusted: bool) -> bool:
     """Whether this potential's steps can be compiled: numba is there, and knows every function in the formula."""
-    return ENGINE == "numba" and _steps(*_shape(potential), adjusted) is not None
+    return ENGINE == "numba" and _fields(*_shape(potential), adjusted) is not None
 
 
 def advance(
@@ -43,17 +47,18 @@ def advance(
 
     count: steps made before these; with the seed it says which random numbers come next
     """
-    run, constants = _steps(*_shape(potential), adjusted), _constants(potential)
-    if run is None:
+    fields, constants = _fields(*_shape(potential), adjusted), _constants(potential)
+    if fields is None:
         raise ValueError(f"the steps of {potential.name!r} cannot be compiled")
     chains, domain = len(position), potential.domain
     out, accepted = np.array(position, dtype=float, order="C"), np.zeros(chains)
     key, increment = counter_normals.keys(seed, chains)
     lower, upper = np.array(domain.lower, float), np.array(domain.upper, float)
+    run, kind = _loop(adjusted), _KINDS[domain.kind]
 
     def of_slice(part: slice) -> None:
         own = (out[part], accepted[part], key[part], increment[part])
-        run(*own, count, temperatures, step_size, lower, upper - lower, constants)
+        run(*own, count, temperatures, step_size, kind, lower, upper - lower, constants, *fields)
 
     blocks = -(-chains // BLOCK)
     workers = min(threads or processors(), blocks, 1 + chains * len(temperatures) // _WORTH_A_THREAD)
@@ -78,24 +83,59 @@ def _floats(potential: Potential) -> list[sp.Float]:
 
 
 @lru_cache(maxsize=256)
-def _shape(potential: Potential) -> tuple[sp.Expr, tuple[sp.Symbol, ...], str]:
-    """What a compilation depends on: the formula with symbols for its floats, its variables, the kind of its domain."""
+def _shape(potential: Potential) -> tuple[sp.Expr, tuple[sp.Symbol, ...]]:
+    """What a compilation depends on: the formula with symbols for its floats, and its variables."""
     symbols = {value: sp.Symbol(f"constant_{k}", real=True) for k, value in enumerate(_floats(potential))}
-    return potential.expression.xreplace(symbols), potential.variables, potential.domain.kind
+    return potential.expression.xreplace(symbols), potential.variables
+
+
+def _field_type() -> Any:
+    """Of a function that fills out[d, c], (rows, n), from the first n columns of x (D, n)."""
+    from numba import types
+
+    array = types.float64[:, ::1]
+    return types.void(array, array, types.int64, types.float64[::1])
 
 
 @lru_cache(maxsize=256)
-def _steps(formula: sp.Expr, variables: tuple[sp.Symbol, ...], kind: str, adjusted: bool) -> Callable[..., None] | None:
-    """The compiled loop over blocks and steps; None where numba does not know a function in the formula."""
+def _fields(formula: sp.Expr, variables: tuple[sp.Symbol, ...], adjusted: bool) -> tuple[Any, ...] | None:
+    """The slopes at a block of chains, and where steps are adjusted the values before them, as compiled functions.
+
+    None where numba does not know a function in the formula.
+    """
     from numba.core.errors import NumbaError
 
-    run = (_adjusted if adjusted else _plain)(formula, variables, kind)
-    key, none = np.ones(0, np.uint64), np.zeros(0)
-    try:  # compiles; there is no chain
-        run(np.zeros((0, len(variables))), none, key, key, 0, none, 0.1, none, none, none)
+    wanted = [[formula]] * adjusted + [[formula.diff(v) for v in variables]]
+    try:
+        return tuple(_field(variables, expressions) for expressions in wanted)
     except NumbaError:
         return None
-    return run
+
+
+def _field(variables: Sequence[sp.Symbol], expressions: Sequence[sp.Expr]) -> Any:
+    columns, store = _column_function(variables, expressions), _storing(len(expressions))
+
+    def fill(x: np.ndarray, out: np.ndarray, n: int, constants: np.ndarray) -> None:
+        for c in range(n):
+            store(out, c, columns(x, c, constants))
+
+    from numba import njit as compiled  # with the types, so that it compiles here
+
+    return compiled(_field_type(), nogil=True, error_model="numpy")(fill)
+
+
+@lru_cache(maxsize=2)
+def _loop(adjusted: bool) -> Any:
+    """The compiled loop, from numba's files where an earlier process compiled it."""
+    from numba import njit as compiled
+    from numba import types
+
+    numbers, keys = types.float64[::1], types.uint64[::1]
+    field = types.FunctionType(_field_type())
+    signature = types.void(types.float64[:, ::1], numbers, keys, keys, types.int64, numbers, types.float64, types.int64,
+                           numbers, numbers, numbers, *[field] * (1 + adjusted))  # fmt: skip
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "cache": True}
+    return compiled(signature, **options)(_adjusted if adjusted else _plain)
 
 
 def _column_function(variables: Sequence[sp.Symbol], expressions: Sequence[sp.Expr]) -> Any:
@@ -107,24 +147,6 @@ def _column_function(variables: Sequence[sp.Symbol], expressions: Sequence[sp.Ex
     columns = [e.xreplace(entries) if e.free_symbols else sp.Float(e) for e in expressions]
     modules: list[Any] = [{"sin": sine, "cos": cosine}, "math"]
     return njit(error_model="numpy")(sp.lambdify((x, c, constants), tuple(columns), modules=modules, cse=True))
-
-
-def _folding(kind: str) -> Any:
-    """A coordinate brought back into the domain, whose lower end and size along that axis are given.
-
-    What lies inside is not changed by a bit. Without branches or remainders, so that several go at once.
-    """
-
-    def around(value: float, low: float, size: float) -> float:
-        turned = value - size * np.floor((value - low) / size)
-        return low if turned < low or turned >= low + size else turned  # by rounding; NaN stays NaN
-
-    def reflected(value: float, low: float, size: float) -> float:
-        from_low = value - low
-        turned = low + size - abs(from_low - 2 * size * np.floor(from_low / (2 * size)) - size)
-        return value if low <= value < low + size else turned
-
-    return njit(inline="always", error_model="numpy")(around if kind == "torus" else reflected)
 
 
 def _storing(dimension: int) -> Any:
@@ -147,97 +169,88 @@ def _storing(dimension: int) -> Any:
     return store
 
 
-def _plain(formula: sp.Expr, variables: Sequence[sp.Symbol], kind: str) -> Any:
+@njit(inline="always", error_model="numpy")
+def _move(x, noise, slopes, scale, h, n, y, kind, lower, size):  # type: ignore[no-untyped-def]  # all numba's
+    """y = x + scale * noise - h * slopes, folded; noise becomes the move."""
+    for d in range(len(x)):
+        for c in range(n):
+            noise[d, c] = scale * noise[d, c] - h * slopes[d, c]
+            y[d, c] = x[d, c] + noise[d, c]
+        if kind == _TORUS:
+            for c in range(n):
+                y[d, c] = around(y[d, c], lower[d], size[d])
+        elif kind == _BOX:
+            for c in range(n):
+                y[d, c] = reflected(y[d, c], lower[d], size[d])
+
+
+def _plain(  # type: ignore[no-untyped-def]  # all numba's; see `advance`
+    position, accepted, key, increment, count, temperatures, h, kind, lower, size, constants, slope
+):
     """x <- x - h grad U + sqrt(2 h T) noise."""
-    slope = _column_function(variables, [formula.diff(v) for v in variables])
-    dimension, bounded, fold = len(variables), kind != "space", _folding(kind)
-    store = _storing(dimension)
-
-    def run(  # type: ignore[no-untyped-def]  # ten arguments, all numba's; see `advance`
-        position, accepted, key, increment, count, temperatures, h, lower, size, constants
-    ):
-        x, noise, slopes = np.empty((dimension, BLOCK)), np.empty((dimension, BLOCK)), np.empty((dimension, BLOCK))
-        for start in range(0, len(position), BLOCK):
-            n = min(BLOCK, len(position) - start)
-            for c in range(n):
-                for d in range(dimension):
-                    x[d, c] = position[start + c, d]
-            own, way = key[start : start + n], increment[start : start + n]
-            for k in range(len(temperatures)):
-                fill_normal(noise, own, way, np.uint64((count + k) * (dimension + 1)))
-                scale = np.sqrt(2 * h * temperatures[k])
-                for c in range(n):
-                    store(slopes, c, slope(x, c, constants))
-                for d in range(dimension):
-                    for c in range(n):
-                        end = x[d, c] + (scale * noise[d, c] - h * slopes[d, c])
-                        x[d, c] = fold(end, lower[d], size[d]) if bounded else end
-            for c in range(n):
-                for d in range(dimension):
-                    position[start + c, d] = x[d, c]
-
-    return njit(nogil=True, error_model="numpy")(run)
+    dimension = position.shape[1]
+    x, noise, slopes = np.empty((dimension, BLOCK)), np.empty((dimension, BLOCK)), np.empty((dimension, BLOCK))
+    for start in range(0, len(position), BLOCK):
+        n = min(BLOCK, len(position) - start)
+        for c in range(n):
+            for d in range(dimension):
+                x[d, c] = position[start + c, d]
+        own, way = key[start : start + n], increment[start : start + n]
+        for k in range(len(temperatures)):
+            fill_normal(noise, own, way, np.uint64((count + k) * (dimension + 1)))
+            slope(x, slopes, n, constants)
+            _move(x, noise, slopes, np.sqrt(2 * h * temperatures[k]), h, n, x, kind, lower, size)
+        for c in range(n):
+            for d in range(dimension):
+                position[start + c, d] = x[d, c]
 
 
-def _adjusted(formula: sp.Expr, variables: Sequence[sp.Symbol], kind: str) -> Any:
+def _adjusted(  # type: ignore[no-untyped-def]  # as `_plain`
+    position, accepted, key, increment, count, temperatures, h, kind, lower, size, constants, value, slope
+):
     """The same step, accepted with the probability that keeps exp(-U/T): Metropolis and Hastings."""
-    value, slope = (_column_function(variables, e) for e in ([formula], [formula.diff(v) for v in variables]))
-    dimension, fold, bounded, walled = len(variables), _folding(kind), kind != "space", kind == "box"
-    store_value, store = _storing(1), _storing(dimension)
-
-    def run(  # type: ignore[no-untyped-def]  # as in `_plain`
-        position, accepted, key, increment, count, temperatures, h, lower, size, constants
-    ):
-        x, y, noise = np.empty((dimension, BLOCK)), np.empty((dimension, BLOCK)), np.empty((dimension, BLOCK))
-        here, then = np.empty((1, BLOCK)), np.empty((1, BLOCK))  # U
-        slopes, new_slopes = np.empty((dimension, BLOCK)), np.empty((dimension, BLOCK))
-        uniform, ratio, taken = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK, np.bool_)
-        for start in range(0, len(position), BLOCK):
-            n = min(BLOCK, len(position) - start)
+    dimension = position.shape[1]
+    x, y, noise = np.empty((dimension, BLOCK)), np.empty((dimension, BLOCK)), np.empty((dimension, BLOCK))
+    here, then = np.empty((1, BLOCK)), np.empty((1, BLOCK))  # U
+    slopes, new_slopes = np.empty((dimension, BLOCK)), np.empty((dimension, BLOCK))
+    uniform, ratio, taken = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK, np.bool_)
+    for start in range(0, len(position), BLOCK):
+        n = min(BLOCK, len(position) - start)
+        for c in range(n):
+            for d in range(dimension):
+                x[d, c] = position[start + c, d]
+        value(x, here, n, constants)
+        slope(x, slopes, n, constants)
+        own, way = key[start : start + n], increment[start : start + n]
+        for k in range(len(temperatures)):
+            t, first = temperatures[k], np.uint64((count + k) * (dimension + 1))
+            fill_normal(noise, own, way, first)
+            fill_uniform(uniform, own, way, first + np.uint64(dimension))
+            _move(x, noise, slopes, np.sqrt(2 * h * t), h, n, y, kind, lower, size)
+            value(y, then, n, constants)
+            slope(y, new_slopes, n, constants)
             for c in range(n):
-                for d in range(dimension):
-                    x[d, c] = position[start + c, d]
-            for c in range(n):
-                store_value(here, c, value(x, c, constants))
-            for c in range(n):
-                store(slopes, c, slope(x, c, constants))
-            own, way = key[start : start + n], increment[start : start + n]
-            for k in range(len(temperatures)):
-                t, first = temperatures[k], np.uint64((count + k) * (dimension + 1))
-                fill_normal(noise, own, way, first)
-                fill_uniform(uniform, own, way, first + np.uint64(dimension))
-                scale = np.sqrt(2 * h * t)
-                for d in range(dimension):
+                ratio[c] = then[0, c] - here[0, c]
+            for d in range(dimension):
+                for c in range(n):
+                    back, forth = -noise[d, c] + h * new_slopes[d, c], noise[d, c] + h * slopes[d, c]
+                    ratio[c] += (back * back - forth * forth) / (4 * h)
+                if kind == _BOX:
                     for c in range(n):
-                        noise[d, c] = scale * noise[d, c] - h * slopes[d, c]  # the move
-                        end = x[d, c] + noise[d, c]
-                        y[d, c] = fold(end, lower[d], size[d]) if bounded else end
-                for c in range(n):
-                    store_value(then, c, value(y, c, constants))
-                for c in range(n):
-                    store(new_slopes, c, slope(y, c, constants))
-                for c in range(n):
-                    ratio[c] = then[0, c] - here[0, c]
-                for d in range(dimension):
-                    for c in range(n):
-                        back, forth = -noise[d, c] + h * new_slopes[d, c], noise[d, c] + h * slopes[d, c]
-                        ratio[c] += (back * back - forth * forth) / (4 * h)
-                        if walled and not lower[d] <= x[d, c] + noise[d, c] <= lower[d] + size[d]:
+                        if not lower[d] <= x[d, c] + noise[d, c] <= lower[d] + size[d]:
                             ratio[c] = np.inf  # a proposal beyond a wall is refused
-                for c in range(n):
-                    chance = np.exp(min(-ratio[c] / t, 0.0))
-                    if not chance >= 0.0:  # NaN: far out, where U or its slope overflows
-                        chance = 0.0
-                    accepted[start + c] += chance
-                    taken[c] = uniform[c] < chance
-                for d in range(dimension):
-                    for c in range(n):
-                        x[d, c] = y[d, c] if taken[c] else x[d, c]
-                        slopes[d, c] = new_slopes[d, c] if taken[c] else slopes[d, c]
-                for c in range(n):
-                    here[0, c] = then[0, c] if taken[c] else here[0, c]
             for c in range(n):
-                for d in range(dimension):
-                    position[start + c, d] = x[d, c]
-
-    return njit(nogil=True, error_model="numpy")(run)
+                chance = np.exp(min(-ratio[c] / t, 0.0))
+                if not chance >= 0.0:  # NaN: far out, where U or its slope overflows
+                    chance = 0.0
+                accepted[start + c] += chance
+                taken[c] = uniform[c] < chance
+            for d in range(dimension):
+                for c in range(n):
+                    x[d, c] = y[d, c] if taken[c] else x[d, c]
+                    slopes[d, c] = new_slopes[d, c] if taken[c] else slopes[d, c]
+            for c in range(n):
+                here[0, c] = then[0, c] if taken[c] else here[0, c]
+        for c in range(n):
+            for d in range(dimension):
+                position[start + c, d] = x[d, c]
