@@ -6,6 +6,7 @@ blocks and steps are compiled once and kept on disk; a potential is handed to th
 that a new one costs a fraction of a second.
 """
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -14,9 +15,10 @@ from typing import Any
 
 import numpy as np
 import sympy as sp
+from sympy.printing.pycode import PythonCodePrinter
 
 from empirical import counter_normals
-from empirical.compiled_functions import around, cosine, reflected, sine
+from empirical.compiled_functions import around, cosine, exponential, reflected, sine
 from empirical.counter_normals import fill_normal, fill_uniform
 from theory.jit import ENGINE, njit
 from theory.parallel import processors
@@ -113,15 +115,29 @@ def _fields(formula: sp.Expr, variables: tuple[sp.Symbol, ...], adjusted: bool) 
 
 
 def _field(variables: Sequence[sp.Symbol], expressions: Sequence[sp.Expr]) -> Any:
-    columns, store = _column_function(variables, expressions), _storing(len(expressions))
-
-    def fill(x: np.ndarray, out: np.ndarray, n: int, constants: np.ndarray) -> None:
-        for c in range(n):
-            store(out, c, columns(x, c, constants))
-
     from numba import njit as compiled  # with the types, so that it compiles here
 
-    return compiled(_field_type(), nogil=True, error_model="numpy")(fill)
+    names: dict[str, Any] = {**vars(math), "sin": sine, "cos": cosine, "exp": exponential}
+    exec(_source(variables, expressions), names)
+    return compiled(_field_type(), nogil=True, error_model="numpy")(names["fill"])
+
+
+def _source(variables: Sequence[sp.Symbol], expressions: Sequence[sp.Expr]) -> str:
+    """The function that fills out[d, c] with expression d at the columns c of x, written out for this potential.
+
+    As `sympy.lambdify` would write it, but as the body of the loop: calls of a function for one column, even inlined,
+    and loops over d keep compilers from taking several columns at once, which costs a factor of 4.
+    """
+    x, c, constants = sp.IndexedBase("x"), sp.Symbol("c", integer=True), sp.IndexedBase("constants")
+    entries: dict[sp.Basic, sp.Expr] = {v: x[d, c] for d, v in enumerate(variables)}
+    free = set().union(*(e.free_symbols for e in expressions)) - set(variables)
+    entries |= {v: constants[int(str(v).rpartition("_")[2])] for v in free}
+    columns = [e.xreplace(entries) if e.free_symbols else sp.Float(e) for e in expressions]
+    common, columns = sp.cse(columns, symbols=sp.numbered_symbols("common_"))
+    printer = PythonCodePrinter({"fully_qualified_modules": False, "inline": True, "allow_unknown_functions": True})
+    lines = [f"{symbol} = {printer.doprint(part)}" for symbol, part in common]
+    lines += [f"out[{d}, c] = {printer.doprint(column)}" for d, column in enumerate(columns)]
+    return "\n".join(["def fill(x, out, n, constants):", " for c in range(n):", *(f"  {line}" for line in lines)])
 
 
 @lru_cache(maxsize=2)
@@ -136,37 +152,6 @@ def _loop(adjusted: bool) -> Any:
                            numbers, numbers, numbers, *[field] * (1 + adjusted))  # fmt: skip
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "cache": True}
     return compiled(signature, **options)(_adjusted if adjusted else _plain)
-
-
-def _column_function(variables: Sequence[sp.Symbol], expressions: Sequence[sp.Expr]) -> Any:
-    """The expressions at column c of an array (D, n), as one compiled function (x, c, constants) -> tuple of floats."""
-    x, c, constants = sp.IndexedBase("x"), sp.Symbol("c", integer=True), sp.IndexedBase("constants")
-    entries: dict[sp.Basic, sp.Expr] = {v: x[d, c] for d, v in enumerate(variables)}
-    free = set().union(*(e.free_symbols for e in expressions)) - set(variables)
-    entries |= {v: constants[int(str(v).rpartition("_")[2])] for v in free}
-    columns = [e.xreplace(entries) if e.free_symbols else sp.Float(e) for e in expressions]
-    modules: list[Any] = [{"sin": sine, "cos": cosine}, "math"]
-    return njit(error_model="numpy")(sp.lambdify((x, c, constants), tuple(columns), modules=modules, cse=True))
-
-
-def _storing(dimension: int) -> Any:
-    """(target, c, values): target[d, c] = values[d] for every d, written out: a loop over d would keep compilers from
-    taking several chains c at once."""
-
-    def with_row(before: Any, d: int) -> Any:
-        def store(target: np.ndarray, c: int, values: tuple[float, ...]) -> None:
-            before(target, c, values)
-            target[d, c] = values[d]
-
-        return njit(inline="always")(store)
-
-    def nothing(target: np.ndarray, c: int, values: tuple[float, ...]) -> None:
-        pass
-
-    store = njit(inline="always")(nothing)
-    for d in range(dimension):
-        store = with_row(store, d)
-    return store
 
 
 @njit(inline="always", error_model="numpy")
@@ -240,7 +225,7 @@ def _adjusted(  # type: ignore[no-untyped-def]  # as `_plain`
                         if not lower[d] <= x[d, c] + noise[d, c] <= lower[d] + size[d]:
                             ratio[c] = np.inf  # a proposal beyond a wall is refused
             for c in range(n):
-                chance = np.exp(min(-ratio[c] / t, 0.0))
+                chance = exponential(min(-ratio[c] / t, 0.0))
                 if not chance >= 0.0:  # NaN: far out, where U or its slope overflows
                     chance = 0.0
                 accepted[start + c] += chance

@@ -127,8 +127,10 @@ def advance(
         check_count(threads, "the number of threads")
     if schedule is not None and not callable(schedule):
         raise TypeError(f"a schedule must be a function of the step's number, got {schedule!r}")
-    numbers = range(state.count + 1, state.count + steps + 1)
-    temperatures = np.array([check_temperature(schedule(k) if schedule else kernel.temperature) for k in numbers])
+    temperatures = np.full(steps, float(kernel.temperature))
+    if schedule is not None:
+        numbers = range(state.count + 1, state.count + steps + 1)
+        temperatures = np.array([check_temperature(schedule(k)) for k in numbers], float)
     if isinstance(state.position, np.ndarray) and compiled_steps.available(kernel.potential, kernel.adjusted):
         position, acceptance = compiled_steps.advance(
             kernel.potential,

@@ -11,13 +11,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import sympy as sp
 
 from empirical import diagnostics
 from empirical.langevin import Langevin, init, sample
 from theory.claims.boltzmann import NETS, predicted_limit
 from theory.claims.claim import Case
 from theory.network_potentials import Concentration, network_potential
-from theory.quadrature import marginal, partition
+from theory.quadrature import expectation, marginal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -127,13 +128,10 @@ def _run(
 
 @lru_cache(maxsize=64)
 def exact_loss(name: str, temperature: float) -> float:
-    """Mean loss at a temperature: T^2 d(log Z)/dT, by differences of order 4."""
-    h = 0.02 * temperature
-    logs = [
-        math.log(partition(network_potential(NETS[name].system, t), t).value)
-        for t in (temperature + k * h for k in (-2, -1, 1, 2))
-    ]
-    return temperature**2 * (logs[0] - 8 * logs[1] + 8 * logs[2] - logs[3]) / (12 * h)
+    """Mean loss at a temperature, by quadrature: U without the prior's part T|w|^2/2."""
+    potential = network_potential(NETS[name].system, temperature)
+    prior = sp.Float(temperature / 2) * sp.Add(*(v**2 for v in potential.variables))
+    return expectation(potential, temperature, potential.expression - prior).value
 
 
 def exact_law(net: Net, temperature: float) -> np.ndarray:

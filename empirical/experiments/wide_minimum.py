@@ -51,7 +51,7 @@ class Config:
 
 
 PRESETS = {
-    "smoke": Config(),
+    "smoke": Config(dimensions=(1, 2, 3)),
     "cpu": Config(chains=5000, steps=24_000, review_dimensions=(1, 2)),
     "paper": Config(chains=10_000, steps=40_000, review_dimensions=(1, 2), review_steps=400_000),
 }

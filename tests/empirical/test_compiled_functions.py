@@ -6,7 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from empirical.compiled_functions import around, cosine, reflected, sine
+from empirical.compiled_functions import around, cosine, exponential, reflected, sine
 from theory.regions import Domain
 
 ULP = 2.0**-52
@@ -35,6 +35,25 @@ def test_what_has_no_sine_gives_nan():
         assert math.isnan(sine(x))
         assert math.isnan(cosine(x))
     assert (sine(0.0), cosine(0.0)) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("size", [1e-3, 1.0, 30.0, 700.0])
+def test_exponentials_are_right_to_the_last_bits(size):
+    with mpmath.workprec(120):
+        for x in np.random.default_rng(0).uniform(-size, size, 500):
+            assert abs(exponential(x) / mpmath.exp(x) - 1) <= 1.5 * ULP
+
+
+def test_exponentials_end_in_zero_and_infinity():
+    assert [exponential(x) for x in (-math.inf, -1e300, -709.0, 0.0, 710.0, math.inf)] == [
+        0,
+        0,
+        0,
+        1,
+        math.inf,
+        math.inf,
+    ]
+    assert math.isnan(exponential(math.nan))
 
 
 @pytest.mark.parametrize("kind", ["torus", "box"])
