@@ -25,7 +25,7 @@ def _series(terms: int = 11) -> tuple[float, ...]:
 (_C0, _C1, _C2, _C3, _C4, _C5, _C6, _C7, _C8, _C9, _C10) = _series()
 
 
-@njit(inline="always")
+@njit(cache=True, error_model="numpy")
 def _signed_sine(r: float, k: float) -> float:
     """(-1)^k sin(r), |r| <= pi/2, k a whole number."""
     half = 0.5 * k
@@ -36,14 +36,14 @@ def _signed_sine(r: float, k: float) -> float:
     return (1.0 - 8.0 * odd * odd) * (r + r * (s * rest))
 
 
-@njit(inline="always")
+@njit(cache=True, error_model="numpy")
 def sine(x: float) -> float:
     """sin(x) to 2^-52, for |x| above 10^6 that of a number within rounding of x."""
     k = (x * (1 / math.pi) + _ROUNDING) - _ROUNDING
     return _signed_sine(((x - k * _PARTS[0]) - k * _PARTS[1]) - k * _PARTS[2], k)
 
 
-@njit(inline="always")
+@njit(cache=True, error_model="numpy")
 def cosine(x: float) -> float:
     """cos(x) as `sine` gives sin(x): x = (k + 1/2) pi + r, where cos(x) = -(-1)^k sin(r)."""
     k = (x * (1 / math.pi) - 0.5 + _ROUNDING) - _ROUNDING
@@ -54,7 +54,7 @@ def cosine(x: float) -> float:
 (_E2, _E3, _E4, _E5, _E6, _E7, _E8, _E9, _E10, _E11, _E12, _E13) = (1 / math.factorial(k) for k in range(2, 14))
 
 
-@njit(inline="always")
+@njit(cache=True, error_model="numpy")
 def exponential(x: float) -> float:
     """exp(x) to 2^-52; 0 below -708 (smaller numbers have fewer bits) and infinity above 709.
 

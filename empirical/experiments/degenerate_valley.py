@@ -54,7 +54,7 @@ class Config:
 
 
 PRESETS = {
-    "smoke": Config(),
+    "smoke": Config(chains=800),
     "cpu": Config(dimensions=(2, 3, 4), step_size=0.02, chains=4000, time=400.0, sgd_chains=500, sgd_steps=20_000),
     "paper": Config(
         dimensions=(2, 3, 4), chains=10_000, step_size=0.01, time=1200.0, sgd_chains=3000, sgd_steps=270_000
