@@ -99,8 +99,8 @@ def _doubtfully_far(ends: Ends) -> np.ndarray:
 
 
 def _stalled(ends: Ends) -> np.ndarray:
-    """(p,) ends where the tracker has stalled deep down, or come to time 0, not far out: near large zeros, or where paths
-    nearly meet.
+    """(p,) ends where the tracker has stalled deep down, or come to time 0, not far out: near large zeros, or where
+    paths nearly meet.
 
     Where many stall, infinity itself is singular, and they tell nothing.
     """
