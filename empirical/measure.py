@@ -137,6 +137,8 @@ def perturbed(model: nn.Module, scale: float, seed: int) -> nn.Module:
     estimate them anew before the copy is evaluated. Source: arXiv 1703.09833, Figs 3 to 5.
     """
     copy, generator = deepcopy(model), torch.Generator().manual_seed(check_seed(seed) % 2**63)
+    if not scale:
+        return copy
     with torch.no_grad():
         for layer in copy.modules():
             if isinstance(layer, AFFINE):

@@ -17,7 +17,7 @@ from empirical.allocator import keep_freed_memory
 from empirical.data import Data
 from empirical.evaluation import evaluate, one_thread, reestimate_batchnorm
 from empirical.histories import Epoch, History, TrainConfig
-from theory.parallel import processors
+from theory.parallel import processors, replaced_silently
 
 __all__ = ["Epoch", "History", "TrainConfig", "evaluate", "one_thread", "reestimate_batchnorm", "train", "train_each"]
 
@@ -98,10 +98,11 @@ def train_each(
     else:
         finished = (_train_alone(job, data, device) for job in todo)
     results = []
-    for k, result in enumerate(finished, start=1):
-        results.append(result)
-        if progress is not None:
-            progress(k, len(jobs), f"{k} of {len(jobs)} nets trained")
+    with replaced_silently():
+        for k, result in enumerate(finished, start=1):
+            results.append(result)
+            if progress is not None:
+                progress(k, len(jobs), f"{k} of {len(jobs)} nets trained")
     return results
 
 

@@ -60,7 +60,7 @@ class Config:
 PRESETS = {
     "smoke": Config(
         data="digits",
-        subset=(1000, 450),
+        subset=(700, 450),
         epochs=4,
         rate=0.1,
         seeds=4,
