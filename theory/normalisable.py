@@ -25,7 +25,8 @@ def require_normalisable(potential: Potential, temperature: float) -> None:
 
     On all of space U is minimised on spheres of radius 10^2, 10^3 and 10^4, from many starts. Laplace's method across
     the valley that weighs most gives the mass of each shell, which has to shrink with the radius. So a valley that runs
-    to infinity is allowed if it narrows fast enough. A numerical test, no proof: it sees what happens at these radii.
+    to infinity is allowed if it narrows fast enough. U must not be negative at radius 10^12 by more than rounding. A
+    numerical test, no proof: it sees what happens at these radii.
     """
     check_temperature(temperature)
     if potential.domain.kind != "space":
@@ -45,12 +46,27 @@ def require_normalisable(potential: Potential, temperature: float) -> None:
             f"{potential.name!r} seems unbounded below: {a:.3g}, {b:.3g}, {c:.3g} at radius 1e2, 1e3, 1e4 "
             f"(there {where}); give a box or a torus"
         )
+    if _falls_far_out(potential):
+        raise NotNormalisable(
+            f"{potential.name!r} seems unbounded below: it is negative at radius 1e12; give a box or a torus"
+        )
     if not (third < second - 0.5 and second < first - 0.5) and third > -700:
         raise NotNormalisable(
             f"{potential.name!r} seems to rise too slowly {where} for exp(-U/T) to be integrable at "
             f"T = {temperature:g}: its mass did not fall from radius 1e2 to 1e4, which is no proof; give a box or a "
             "torus, or add a prior such as T*|x|^2/(2*s^2)"
         )
+
+
+def _falls_far_out(potential: Potential) -> bool:
+    """Whether U is negative somewhere on a sphere of radius 10^12, beside its values elsewhere there."""
+    axes = np.eye(potential.dimension)
+    random = np.random.default_rng(0).normal(size=(256, potential.dimension))
+    directions = np.concatenate([axes, -axes, random / np.linalg.norm(random, axis=1, keepdims=True)])
+    with np.errstate(all="ignore"):
+        values = potential.value(1e12 * directions)
+    values = values[np.isfinite(values)]
+    return bool(len(values) and values.min() < -1e-6 * np.abs(values).max())
 
 
 def _valleys_on_sphere(potential: Potential, radius: float) -> list[tuple[float, np.ndarray]]:

@@ -360,7 +360,18 @@ def _polar_planes(potential: Potential, temperature: float, origin: np.ndarray) 
 
 
 def _around_axis(density: Integrand, dimension: int) -> Integrand:
-    """density as a function of (x_1, r), times the measure of the points at distance r from the first axis."""
+    """density as a function of (x_1, r), times the measure of the points at distance r from the first axis.
+
+    Raises ValueError where the density is not symmetric around that axis, asked at a few points.
+    """
+    rng = np.random.default_rng(0)
+    points, turned = rng.normal(size=(2, 16, dimension))
+    points[:, 2:] = 0.0
+    turned[:, 0] = points[:, 0]
+    turned[:, 1:] *= np.abs(points[:, 1:2]) / np.linalg.norm(turned[:, 1:], axis=1, keepdims=True)
+    here, there = density(points), density(turned)
+    if not np.allclose(here, there, rtol=1e-6, atol=1e-9 * np.abs(here).max()):
+        raise ValueError("an observable on a potential that is symmetric around its first axis must be so, too")
     sphere = 2 * math.pi ** ((dimension - 1) / 2) / math.gamma((dimension - 1) / 2)
 
     def on_plane(points: np.ndarray) -> np.ndarray:

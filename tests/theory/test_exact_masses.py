@@ -9,7 +9,8 @@ from scipy import special, stats
 
 import theory as th
 from theory import landmarks, potentials
-from theory.quadrature import crossover, laplace, well_masses
+from theory.normalisable import NotNormalisable
+from theory.quadrature import crossover, expectation, laplace, well_masses
 from theory.regions import Ball, Box, Domain, Outside
 
 x, y, z, u, v = VARIABLES = sp.symbols("x y z u v", real=True)
@@ -283,3 +284,20 @@ def test_wrong_types_are_refused_in_one_line():
 
 def test_a_list_of_variables_is_taken_as_a_tuple():
     assert th.partition(th.Potential("u", x**2 / 2, [x]), 1.0).value == pytest.approx(math.sqrt(2 * math.pi))
+
+
+def test_an_observable_without_the_symmetry_of_an_axial_potential_is_refused():
+    """By reflection <x_2^2> is half of <x_2^2 + x_3^2>; read as a function of (x_1, r) it would be all of it."""
+    potential = potentials.two_wells(3)
+    x = potentials.coordinates(3)
+    both = expectation(potential, 0.5, x[1] ** 2 + x[2] ** 2)
+    assert both.value > 1
+    with pytest.raises(ValueError, match="symmetric around its first axis"):
+        expectation(potential, 0.5, x[1] ** 2)
+
+
+@pytest.mark.parametrize(("power", "size"), [(4, 10**9), (6, 10**20)])
+def test_potentials_that_turn_down_far_out_are_unbounded_below(power, size):
+    x = sp.Symbol("x")
+    with pytest.raises(NotNormalisable, match="unbounded below"):
+        th.partition(th.Potential("far", x**2 - x**power / size, (x,)), 1.0)
