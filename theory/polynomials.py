@@ -5,10 +5,11 @@ dyadic rationals they stand for. Sympy is imported only where an expression goes
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from itertools import combinations_with_replacement
 from numbers import Number, Rational
 from typing import TYPE_CHECKING, Any
 
@@ -257,3 +258,9 @@ class Polynomial:
             raise ValueError(f"{expression} is not polynomial in {', '.join(map(str, symbols))}") from None
         terms = {tuple(map(int, e)): gaussian(c) for e, c in poly.terms()}
         return cls({e: c for e, c in terms.items() if c}, len(symbols))
+
+
+def exponents_of_degree(n: int, degree: int) -> Iterator[Exponents]:
+    """The exponents of all monomials of that degree in n unknowns."""
+    for chosen in combinations_with_replacement(range(n), degree):
+        yield tuple(chosen.count(k) for k in range(n))

@@ -10,13 +10,11 @@ J. Symb. Comput. 44 (2009), section 4.
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import combinations_with_replacement
 from math import comb, prod
 
-from theory.polynomials import GaussianRational, Polynomial
+from theory.polynomials import Exponents, Polynomial, exponents_of_degree
 from theory.rings import RESIDUE_PRIME, residue
 
-Exponents = tuple[int, ...]
 MOST_COLUMNS = 200  # monomials up to the last degree: about a second
 
 
@@ -26,7 +24,10 @@ def quotient_dimension(polynomials: Sequence[Polynomial], most_columns: int = MO
     None where more than `most_columns` monomials would be needed (for many unknowns, for high degrees, and wherever the
     zeros are infinitely many), and where the prime divides a coefficient.
     """
-    if any(_is_lost(c) for p in polynomials for c in p.terms.values()):
+    if any(x.denominator % RESIDUE_PRIME == 0 for p in polynomials for c in p.terms.values() for x in (c.re, c.im)):
+        return None
+    residues = [{e: int(residue(c)) for e, c in p.terms.items()} for p in polynomials]
+    if any(0 in element.values() for element in residues):
         return None
     n, top = polynomials[0].n_variables, max(p.degree for p in polynomials)
     space: list[dict[Exponents, int]] = []
@@ -34,7 +35,7 @@ def quotient_dimension(polynomials: Sequence[Polynomial], most_columns: int = MO
     degree, last = 0, prod(p.degree for p in polynomials) + 2
     while comb(n + degree + 1, n) <= most_columns and degree < last:
         degree += 1
-        joining = [{e: int(residue(c)) for e, c in p.terms.items()} for p in polynomials if p.degree == degree]
+        joining = [element for p, element in zip(polynomials, residues, strict=True) if p.degree == degree]
         space = _echelon([*space, *_products(space, n), *joining], n, degree)
         left = _left(space, n, degree)
         for d in range(top, len(before)):
@@ -42,11 +43,6 @@ def quotient_dimension(polynomials: Sequence[Polynomial], most_columns: int = MO
                 return left[d]
         before = left
     return None
-
-
-def _is_lost(number: GaussianRational) -> bool:
-    """Whether a number that is not 0 has no residue, or 0."""
-    return any(x.denominator % RESIDUE_PRIME == 0 for x in (number.re, number.im)) or not int(residue(number))
 
 
 def _products(space: Sequence[dict[Exponents, int]], n: int) -> Iterator[dict[Exponents, int]]:
@@ -60,7 +56,7 @@ def _echelon(elements: Sequence[dict[Exponents, int]], n: int, degree: int) -> l
     """A basis of the span in which no two elements share their leading monomial, which comes first in each."""
     import flint
 
-    monomials = [e for d in range(degree, -1, -1) for e in _of_degree(n, d)]
+    monomials = [e for d in range(degree, -1, -1) for e in exponents_of_degree(n, d)]
     column = {e: k for k, e in enumerate(monomials)}
     entries = [0] * (len(elements) * len(monomials))
     for row, element in enumerate(elements):
@@ -70,11 +66,6 @@ def _echelon(elements: Sequence[dict[Exponents, int]], n: int, degree: int) -> l
     reduced = [int(c) for c in matrix.entries()[: rank * len(monomials)]]
     rows = (reduced[row * len(monomials) : (row + 1) * len(monomials)] for row in range(rank))
     return [{e: c for e, c in zip(monomials, row, strict=True) if c} for row in rows]
-
-
-def _of_degree(n: int, degree: int) -> Iterator[Exponents]:
-    for chosen in combinations_with_replacement(range(n), degree):
-        yield tuple(chosen.count(k) for k in range(n))
 
 
 def _left(space: Sequence[dict[Exponents, int]], n: int, degree: int) -> list[int]:

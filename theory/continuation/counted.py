@@ -39,7 +39,10 @@ def beside_exact_count(
     Where the multiplicities sum up to the exact number of zeros, the paths left over went to infinity. Other starts
     than the one asked for are tried for "auto" only, none where `attempt` is None.
     """
-    wide = system.network is None and is_wide(system.polynomials)
+    paths = found.paths
+    if system.network is not None or not (paths.failed or paths.at_infinity or found.singular.any()):
+        return found
+    wide = is_wide(system.polynomials)
     columns = _worth(system, found, wide)
     total = quotient_dimension(system.polynomials, columns) if columns else None
     if total is None:
@@ -67,7 +70,7 @@ def _has_clusters(found: SolutionSet) -> bool:
 def _worth(system: PolynomialSystem, found: SolutionSet, wide: bool) -> int:
     """Monomials that the count may take: more where the set is doubtful, none where nothing can be missing."""
     paths = found.paths
-    if system.network is not None or system.n_equations != system.n_unknowns or found.partial:
+    if system.n_equations != system.n_unknowns or found.partial:
         return 0
     if paths.not_isolated:  # zeros are infinitely many, or were too many to count
         return 0

@@ -9,16 +9,14 @@ systems (1916).
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import combinations_with_replacement
 from math import comb
 
 import numpy as np
 
-from theory.polynomials import Polynomial
+from theory.polynomials import Exponents, Polynomial, exponents_of_degree
 from theory.rank import numerical_rank
 from theory.systems import PolynomialSystem
 
-Exponents = tuple[int, ...]
 _MOST_COLUMNS = 300  # of a Macaulay matrix: a tenth of a second
 _ROUNDED = 1e-10  # rows below that, relative to the terms of the equations, are differences of equal numbers
 _NOISE = 1e-6  # relative error of Taylor coefficients at singular points, known to half the digits
@@ -94,8 +92,7 @@ def macaulay_nullity(
 def monomials(n: int, order: int) -> Iterator[Exponents]:
     """All exponents of degree at most `order`."""
     for degree in range(order + 1):
-        for chosen in combinations_with_replacement(range(n), degree):
-            yield tuple(chosen.count(k) for k in range(n))
+        yield from exponents_of_degree(n, degree)
 
 
 def _taylor(polynomial: Polynomial, point: np.ndarray, order: int) -> dict[Exponents, complex]:
