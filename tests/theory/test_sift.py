@@ -41,8 +41,8 @@ def test_compiled_residuals_steps_and_conditions_are_those_of_numpy(known, monke
     points = np.random.default_rng(1).normal(size=(7, system.n_unknowns, 2)) @ [1, 1j]
 
     def measured() -> tuple[np.ndarray, ...]:
-        refined, residual = sift.refine(system, points, steps=1)
-        return refined, residual, sift.relative_residual(system, points), sift.conditions(system, points)
+        moved, residual, condition = sift.refine(system, points, steps=1)
+        return moved, residual, sift.relative_residual(system, points), condition, sift.conditions(system, points)
 
     assert sparse_newton.terms_of(system) is not None
     compiled = measured()
@@ -50,14 +50,14 @@ def test_compiled_residuals_steps_and_conditions_are_those_of_numpy(known, monke
     plain = measured()
     for ours, numpys in zip(compiled[:3], plain[:3], strict=True):
         np.testing.assert_allclose(ours, numpys, rtol=1e-7, atol=1e-12)
-    ratio = compiled[3] / plain[3]
-    assert ((ratio > 0.6) & (ratio < 1 + 1e-9)).all()
+    for ours, numpys in zip(compiled[3:], plain[3:], strict=True):
+        assert ((ours / numpys > 0.6) & (ours / numpys < 1 + 1e-7)).all()
 
 
 def test_a_singular_jacobian_leaves_the_step_to_the_pseudo_inverse():
     system = PolynomialSystem.parse("2\nx^2 + y^2 - 2;\nx^2 - y^2;")
     points = np.array([[1.1, 0.0], [1.1, 0.9]], complex)
-    residual = sift.refine(system, points, steps=4)[1]
+    residual = sift.refine(system, points, steps=4).residual
     assert residual[0] < sift.relative_residual(system, points)[0]
     assert residual[1] < 1e-12
     assert np.isinf(sift.conditions(system, points[:1])[0])

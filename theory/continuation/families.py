@@ -103,43 +103,46 @@ class Family:
         every = [replace(equations_of(self.system), targets=t) for t in targets]
         start, n_paths = self._start(seed), len(every) * self.degree
 
-        def ends_of_block(k: int) -> list[Ends]:
+        def followed(k: int) -> list[Outcome]:
             block = every[k : k + _BLOCK]
             goals = np.array([start.parameters, *(self._goal(equations) for equations in block)])
             last = np.repeat(np.arange(1, len(goals)), self.degree)
             ends = track(self.tape, np.tile(start.points, (len(block), 1)), goals, 0, last)
-            return [Ends(*e) for e in zip(*(np.split(part, len(block)) for part in ends), strict=True)]
+            each = zip(block, *(np.split(part, len(block)) for part in ends), strict=True)
+            return [ends_of(self._homotopy(e, seed), DEFAULT, known=Ends(*known)) for e, *known in each]
 
         found: list[SolutionSet] = []
-        with ThreadPoolExecutor(1) as pool:  # the next block is tracked, without the interpreter, while one is sifted
-            coming = [pool.submit(ends_of_block, k) for k in range(0, min(len(every), 2 * _BLOCK), _BLOCK)]
+        with ThreadPoolExecutor(1) as pool:  # the next block is followed, without the interpreter, while one is sifted
+            coming = [pool.submit(followed, k) for k in range(0, min(len(every), 2 * _BLOCK), _BLOCK)]
             for k in range(0, len(every), _BLOCK):
-                ends = coming.pop(0).result()
+                outcomes = coming.pop(0).result()
                 if k + 2 * _BLOCK < len(every):
-                    coming.append(pool.submit(ends_of_block, k + 2 * _BLOCK))
-                for equations, known in zip(every[k : k + _BLOCK], ends, strict=True):
-                    found.append(self._solved(equations, seed, None, "raise", known))
+                    coming.append(pool.submit(followed, k + 2 * _BLOCK))
+                for equations, outcome in zip(every[k : k + _BLOCK], outcomes, strict=True):
+                    found.append(self._solved(equations, seed, None, "raise", outcome))
                 if progress is not None:
                     progress(len(found) * self.degree, n_paths, f"{len(found)} data sets")
         return found
 
     def _solved(
-        self, equations: NetworkEquations, seed: int, progress: Progress | None, on_interrupt: str, known: Ends | None
+        self,
+        equations: NetworkEquations,
+        seed: int,
+        progress: Progress | None,
+        on_interrupt: str,
+        outcome: Outcome | None,
     ) -> SolutionSet:
-        """known: ends of the paths of the first way, where they were tracked before."""
-        system = self.system.with_network(equations)
-        reduced = replace(self.reduced, system=system, scaled=system)
+        """outcome: what becomes of the paths of the first way, where that is known."""
         best: SolutionSet | None = None
         for way in range(_WAYS):  # straight, or where a path fails, by way of other generic targets
             try:
                 found = follow(
-                    lambda s: self._homotopy(reduced, self._goal(equations), s), seed + 1000 * way, progress, ends=known
+                    lambda s: self._homotopy(equations, s), seed + 1000 * way, progress, outcome=None if way else outcome
                 )
             except Interrupted as stopped:
                 if on_interrupt == "raise":
                     raise
                 return replace(stopped.found, seed=seed)
-            known = None
             if best is None or self._missing(found) < self._missing(best):
                 best = replace(found, seed=seed)
             if not self._missing(best):
@@ -159,11 +162,13 @@ class Family:
         paths = found.paths
         return self.degree - paths.at_infinity - paths.not_isolated - int(found.multiplicity.sum())
 
-    def _homotopy(self, reduced: Reduced, goal: np.ndarray, seed: int) -> Homotopy:
-        """From the generic targets to the goal; for another seed than 0 by way of other generic ones."""
-        start = self._start(seed)
+    def _homotopy(self, equations: NetworkEquations, seed: int) -> Homotopy:
+        """From the generic targets to those of the equations; for another seed than 0 by way of other generic ones."""
+        start, system = self._start(seed), self.system.with_network(equations)
+        reduced = replace(self.reduced, system=system, scaled=system)
+        stations = np.array([start.parameters, self._goal(equations)])
         origin = f"monodromy: {self.degree} zeros of the family, trace residual {self.trace_residual:.1e}"
-        return Homotopy(self.tape, start.points, np.array([start.parameters, goal]), reduced, origin, complete=True)
+        return Homotopy(self.tape, start.points, stations, reduced, origin, complete=True)
 
     def _start(self, seed: int) -> "Family":
         """This family at its generic targets, for another seed than 0 at others."""

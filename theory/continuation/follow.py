@@ -8,7 +8,7 @@ from theory.continuation import sift
 from theory.continuation.checkpoint import restore, save, track_and_save
 from theory.continuation.found import Found, sift_ends
 from theory.continuation.homotopy import Homotopy
-from theory.continuation.outcomes import ATTEMPTS, FAILED, FINITE, INFINITE, SINGULAR, ends_of, settled
+from theory.continuation.outcomes import ATTEMPTS, FAILED, FINITE, INFINITE, SINGULAR, Outcome, ends_of, settled
 from theory.continuation.solutions import PathCount, SolutionSet
 from theory.continuation.tracker import DEFAULT, UNTRACKED, Ends, Progress
 
@@ -28,27 +28,31 @@ def follow(
     seed: int,
     progress: Progress | None = None,
     checkpoint: Path | None = None,
-    ends: Ends | None = None,
+    outcome: Outcome | None = None,
 ) -> SolutionSet:
     """Track all paths of the homotopy restart(seed) and sift their ends.
 
     checkpoint: a file where the ends are kept while paths are tracked, and from which the same run goes on
-    ends: of its paths, where they were tracked before
+    outcome: what becomes of its paths, where that is known
     Raises Interrupted on Ctrl-C, with the solutions known by then.
     """
     homotopy = restart(seed)
-    if ends is None:
-        ends = Ends.unknown(homotopy.starts) if checkpoint is None else restore(checkpoint, homotopy, seed)
+    ends = Ends.unknown(homotopy.starts) if checkpoint is None else restore(checkpoint, homotopy, seed)
     try:
         if checkpoint is not None:
             track_and_save(homotopy, ends, DEFAULT, progress, lambda e: save(checkpoint, homotopy, seed, e))
-        return _solved(restart, homotopy, ends, seed, progress)
+        return _solved(restart, homotopy, ends, seed, progress, outcome)
     except KeyboardInterrupt:
         raise Interrupted(_partial(homotopy, ends, seed)) from None
 
 
 def _solved(
-    restart: Callable[[int], Homotopy], homotopy: Homotopy, ends: Ends, seed: int, progress: Progress | None
+    restart: Callable[[int], Homotopy],
+    homotopy: Homotopy,
+    ends: Ends,
+    seed: int,
+    progress: Progress | None,
+    outcome: Outcome | None,
 ) -> SolutionSet:
     """Suspicious sets are tracked again with tighter settings. Singular ends are tracked again by restart(seed + 1):
     those of isolated solutions come back, those on curves and larger sets land elsewhere. The homotopy with fewer
@@ -56,8 +60,9 @@ def _solved(
     """
     suspicious = ""
     for settings in ATTEMPTS:
-        outcome = ends_of(homotopy, settings, progress, ends if settings is DEFAULT else None)
-        found = sift_ends(homotopy.reduced, outcome)
+        if outcome is None:
+            outcome = ends_of(homotopy, settings, progress, ends if settings is DEFAULT else None)
+        found, outcome = sift_ends(homotopy.reduced, outcome), None
         suspicious = found.suspicion(homotopy.reduced.system)
         if not suspicious:
             break

@@ -103,14 +103,13 @@ def sift_ends(reduced: Reduced, outcome: Outcome) -> Found:
     regular, singular = np.flatnonzero(kind == FINITE), np.flatnonzero(kind == SINGULAR)
     residual = np.zeros(len(kind))
     excess = system.n_equations > system.n_unknowns
-    refined, residual[regular] = sift.refine(system, points[regular], _STEPS if excess else 2)
+    condition = np.full(len(kind), np.inf)
+    refined, residual[regular], condition[regular] = sift.refine(system, points[regular], _STEPS if excess else 2)
     if excess:  # a zero of the combinations near one of the full system, to which Newton's method would lead
         moved = np.abs(refined - points[regular]).max(axis=1, initial=0)
         residual[regular[moved > _MOVED * (1 + np.abs(refined).max(axis=1, initial=0))]] = np.inf
     points[regular] = refined
     residual[singular] = sift.relative_residual(system, points[singular])
-    condition = np.full(len(kind), np.inf)
-    condition[regular] = sift.conditions(system, points[regular])
     if not excess:
         unsure = regular[
             (condition[regular] > ILL_CONDITIONED) | (residual[regular] > CONVERGED) | reduced.is_stretched

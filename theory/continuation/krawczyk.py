@@ -22,6 +22,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from threading import Lock
 
 import flint
 from flint import acb, acb_mat, arb, arf
@@ -31,6 +32,7 @@ from theory.continuation.straight_line import Program
 
 FIRST_PRECISION, MAX_PRECISION = 53, 53 * 16  # bits
 _NEWTON_STEPS, _INFLATIONS = 20, 6
+_PRECISION = Lock()  # python-flint has one for all threads
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def prove(
     undecided = list(range(len(given)))
     precision = first
     while undecided and precision <= last:
-        with flint.ctx.workprec(precision):
+        with _PRECISION, flint.ctx.workprec(precision):
             constants = square.constants()
             for k in undecided:
                 allowance = tolerance * (1 + max(abs(z) for z in points[k]))

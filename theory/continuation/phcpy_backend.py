@@ -112,7 +112,7 @@ def _sifted(system: PolynomialSystem, points: np.ndarray, stated: np.ndarray, se
     solves = sift.relative_residual(system, points) < SOLVED
     points, stated = points[solves], stated[solves]
     singular = (stated > 1) | (sift.conditions(system, points) > _ILL_CONDITIONED)
-    points = np.where(singular[:, None], points, sift.refine(system, points)[0])
+    points = np.where(singular[:, None], points, sift.refine(system, points).points)
     rows: list[int] = []
     multiplicity: list[int] = []
     for part, radius in ((~singular, sift.REGULAR_RADIUS), (singular, sift.LOOSE_RADIUS)):

@@ -1,6 +1,8 @@
 """From the ends of paths to a solution set: refined, compared with each other, paired with their conjugates."""
 
 from collections.abc import Iterator
+from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,9 +30,13 @@ def relative_residual(system: PolynomialSystem, points: np.ndarray) -> np.ndarra
     if terms is not None:
         sparse_newton.residuals(terms, np.ascontiguousarray(points, np.complex128), residual)
         return residual
+    return _largest_ratio(system.evaluate(points), 1 + system.magnitude(points))
+
+
+def _largest_ratio(values: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """(p,) largest |value| / size of each row, infinity where it is not a number."""
     with np.errstate(all="ignore"):
-        ratio = np.abs(system.evaluate(points)) / (1 + system.magnitude(points))
-    return np.nan_to_num(ratio, nan=np.inf).max(axis=1)
+        return np.nan_to_num(np.abs(values) / sizes, nan=np.inf).max(axis=1)
 
 
 def conditions(system: PolynomialSystem, points: np.ndarray) -> np.ndarray:
@@ -45,19 +51,31 @@ def conditions(system: PolynomialSystem, points: np.ndarray) -> np.ndarray:
     if terms is not None:
         sparse_newton.conditions(terms, np.ascontiguousarray(points, np.complex128), condition)
         return condition
-    scale = (1 + np.abs(points).max(axis=1))[:, None] / (1 + system.magnitude(points))
-    jacobian = system.jacobian(points) * scale[:, :, None]
+    return _conditions(points, system.jacobian(points), 1 + system.magnitude(points))
+
+
+def _conditions(points: np.ndarray, jacobian: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """The same from the Jacobian (p, m, n) and 1 + the sums of |terms| (p, m)."""
+    condition, scale = np.zeros(len(points)), (1 + np.abs(points).max(axis=1))[:, None] / sizes
     if ENGINE == "numba" and jacobian.shape[1] == jacobian.shape[2]:
-        sparse_newton.inverse_norms(np.ascontiguousarray(jacobian, np.complex128), condition)
+        sparse_newton.inverse_norms(np.ascontiguousarray(jacobian, np.complex128), scale, condition)
         return condition
-    values = np.linalg.svd(jacobian, compute_uv=False)
+    values = np.linalg.svd(jacobian * scale[:, :, None], compute_uv=False)
     with np.errstate(divide="ignore"):
         return 1 / values[:, -1]
 
 
-def refine(system: PolynomialSystem, points: np.ndarray, steps: int = 2) -> tuple[np.ndarray, np.ndarray]:
+class Refined(NamedTuple):
+    """Points (p, n) after Newton's method, their relative residuals (p,) and condition numbers (p,)."""
+
+    points: np.ndarray
+    residual: np.ndarray
+    condition: np.ndarray
+
+
+def refine(system: PolynomialSystem, points: np.ndarray, steps: int = 2) -> Refined:
     """Newton (Gauss-Newton where overdetermined) on the original system; a step that increases the residual is not
-    taken. Returns the points and their relative residuals (p,).
+    taken.
 
     Points that solve a network's equations to rounding are left; others get exact where roots are small integers.
     """
@@ -65,26 +83,40 @@ def refine(system: PolynomialSystem, points: np.ndarray, steps: int = 2) -> tupl
     if terms is not None:
         points, residual, regular = np.array(points, np.complex128), np.zeros(len(points)), np.ones(len(points), bool)
         sparse_newton.refine(terms, points, steps, residual, regular)
-        left = np.flatnonzero(~regular)
-    else:
-        points, residual = points.copy(), relative_residual(system, points)
-        left = np.arange(len(points))
-    enough = 0.0 if system.network is None else _ROUNDING
+        singular = np.flatnonzero(~regular)
+        points[singular], residual[singular], _ = _refine(system, points[singular], steps, 0.0)
+        return Refined(points, residual, conditions(system, points))
+    return _refine(system, points, steps, 0.0 if system.network is None else _ROUNDING)
+
+
+def _refine(system: PolynomialSystem, points: np.ndarray, steps: int, enough: float) -> Refined:
+    """Where nothing is compiled for the system; up to steps, until the residual is no more than enough."""
+    points, left = points.copy(), np.arange(len(points))
+    if not len(points):
+        return Refined(points, np.zeros(0), np.zeros(0))
+    values, jacobian, sizes = system.evaluate(points), system.jacobian(points), 1 + system.magnitude(points)
+    residual = _largest_ratio(values, sizes)
     for _ in range(steps):
         left = left[residual[left] > enough]
         if not len(left):
             break
-        moved = points[left] - _newton_update(system, points[left])
-        after = relative_residual(system, moved)
+        moved = points[left] - _solve(jacobian[left], values[left])
+        there, sizes_there = system.evaluate(moved), 1 + system.magnitude(moved)
+        after = _largest_ratio(there, sizes_there)
         better = after < residual[left]
         left = left[better]
         points[left], residual[left] = moved[better], after[better]
-    return points, residual
+        values[left], sizes[left], jacobian[left] = there[better], sizes_there[better], system.jacobian(moved[better])
+    return Refined(points, residual, _conditions(points, jacobian, sizes))
 
 
 def _newton_update(system: PolynomialSystem, points: np.ndarray) -> np.ndarray:
     """(p, n): J^-1 F, or J^+ F where J is not square or singular to the last bit."""
-    values, jacobian = system.evaluate(points), system.jacobian(points)
+    return _solve(system.jacobian(points), system.evaluate(points))
+
+
+def _solve(jacobian: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The same from J (p, m, n) and F (p, m)."""
     length = np.linalg.norm(jacobian, axis=2)
     length = np.where(length > 0, length, 1)
     rows, right = jacobian / length[:, :, None], values / length
@@ -146,8 +178,7 @@ def neighbours(points: np.ndarray, others: np.ndarray, radius: float) -> Iterato
     """
     if not len(points) or not len(others):
         return
-    direction = np.random.default_rng(0).normal(size=(2, points.shape[1]))
-    direction /= np.linalg.norm(direction)
+    direction = _direction(points.shape[1])
     keys, other_keys = (p.real @ direction[0] + p.imag @ direction[1] for p in (points, others))
     order = np.argsort(other_keys)
     tolerance = radius * (1 + np.abs(points).max(axis=1))
@@ -162,6 +193,13 @@ def neighbours(points: np.ndarray, others: np.ndarray, radius: float) -> Iterato
         distance = np.abs(points[i] - others[j]).max(axis=1)
         close = distance < tolerance[i]
         yield i[close], j[close], distance[close]
+
+
+@cache
+def _direction(n: int) -> np.ndarray:
+    """A random unit vector of real and imaginary parts, (2, n)."""
+    direction = np.random.default_rng(0).normal(size=(2, n))
+    return direction / np.linalg.norm(direction)
 
 
 def clusters(points: np.ndarray, radius: float) -> np.ndarray:

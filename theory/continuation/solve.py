@@ -247,10 +247,10 @@ def _check_switches(certify: Any, progress: Any, checkpoint: Any) -> None:
 def _linear(reduced: Reduced, seed: int) -> SolutionSet:
     """The one solution of a system whose affine equations fix every unknown, if it solves the others."""
     system = reduced.scaled
-    point, residual = sift.refine(system, reduced.reduction.lift(np.zeros((1, 0), complex)))
+    point, residual, condition = sift.refine(system, reduced.reduction.lift(np.zeros((1, 0), complex)))
     if system.n_equations == system.n_unknowns:
         point, _ = polish(system, point)
-        residual = sift.relative_residual(system, point)
+        residual, condition = sift.relative_residual(system, point), sift.conditions(system, point)
     if residual[0] > SOLVED:
         return _empty(reduced.system, seed, "the affine equations have one solution, which does not solve the others")
     is_real = np.abs(point.imag).max(axis=1) <= sift.REGULAR_RADIUS * (1 + np.abs(point).max(axis=1))
@@ -261,7 +261,7 @@ def _linear(reduced: Reduced, seed: int) -> SolutionSet:
         singular=np.zeros(1, bool),
         is_real=is_real,
         residual=residual,
-        condition=sift.conditions(system, point),
+        condition=condition,
     )
 
 

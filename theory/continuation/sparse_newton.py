@@ -208,12 +208,15 @@ def conditions(terms: Terms, points: np.ndarray, condition: np.ndarray) -> None:
 
 
 @njit(**_OPTIONS)
-def inverse_norms(matrices: np.ndarray, norm: np.ndarray) -> None:
-    """The spectral norm of the inverse of each matrix (p, n, n), as in `conditions`, inf where there is none: (p,)."""
+def inverse_norms(matrices: np.ndarray, scales: np.ndarray, norm: np.ndarray) -> None:
+    """The spectral norm of the inverse of each matrix (p, n, n), its rows multiplied by the scales (p, n), as in
+    `conditions`, inf where there is none: (p,)."""
     n = matrices.shape[1]
-    inverse, swaps = np.empty((n, n), np.complex128), np.empty(n, np.int64)
+    matrix, inverse, swaps = np.empty((n, n), np.complex128), np.empty((n, n), np.complex128), np.empty(n, np.int64)
     for p in range(len(matrices)):
-        norm[p] = _inverse_norm(matrices[p].copy(), swaps, inverse)
+        matrix[:] = matrices[p]
+        _scale_rows(matrix, scales[p])
+        norm[p] = _inverse_norm(matrix, swaps, inverse)
 
 
 @njit(**_OPTIONS)

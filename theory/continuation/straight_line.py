@@ -133,13 +133,13 @@ class _Recorder:
 
     def multiply(self, i: int, j: int) -> int:
         a, b = self.number(i), self.number(j)
-        if a is not None and b is not None:
-            return self.constant(a * b)
-        for factor, other in ((a, j), (b, i)):
+        for factor, other in ((a, j), (b, i)):  # most constant factors are 0 or 1, and fractions take long to multiply
             if factor is not None and not factor:
                 return self.constant(0)
             if factor is not None and factor.re == 1 and not factor.im:
                 return other
+        if a is not None and b is not None:
+            return self.constant(a * b)
         return self._intern((MULTIPLY, min(i, j), max(i, j)))
 
     def power(self, register: int, exponent: int) -> int:
