@@ -137,7 +137,10 @@ class Family:
         for way in range(_WAYS):  # straight, or where a path fails, by way of other generic targets
             try:
                 found = follow(
-                    lambda s: self._homotopy(equations, s), seed + 1000 * way, progress, outcome=None if way else outcome
+                    lambda s: self._homotopy(equations, s),
+                    seed + 1000 * way,
+                    progress,
+                    outcome=None if way else outcome,
                 )
             except Interrupted as stopped:
                 if on_interrupt == "raise":
