@@ -157,6 +157,22 @@ def test_zeros_that_hang_on_differences_of_large_numbers_are_right_to_their_last
     np.testing.assert_allclose(found.real[order], zeros, rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("text", "size", "roots"),
+    [
+        ("2\nx^2-1e-390;y^2-3*x-1;", 1e-195, [-1, -1, 1, 1]),
+        ("2\n1e600*x^3-1;y-x^2-1;", 1e-200, [-0.5 - 0.75**0.5 * 1j, -0.5 + 0.75**0.5 * 1j, 1]),
+    ],
+)
+def test_zeros_too_small_for_doubles_to_tell_them_from_0_are_told_apart(text, size, roots, seed):
+    """The roots of x^k = size^k."""
+    found = solved(text, "auto", seed)
+    assert found.paths.failed == 0
+    assert not found.singular.any()
+    np.testing.assert_allclose(np.sort_complex((found.solutions[:, 0] / size).round(14)), roots, rtol=1e-12)
+
+
 def test_equations_that_depend_on_affine_ones_for_all_that_rounding_tells_count():
     found = solved("2\nx^4-1e-3*x-1+1e15*(600000+710000*y);600000+710000*y;", "auto", 0)
     roots = np.roots([1, 0, 0, -1e-3, -1])

@@ -256,6 +256,22 @@ def test_scaling_is_by_powers_of_two_and_exact():
     assert max(spread) < 2**10
 
 
+@pytest.mark.parametrize(
+    ("text", "count", "far"),
+    [
+        ("2\nx^2+y^2-5;y^900-x*y+3;", 1800, 0),
+        ("2\nx^2-2;y^1000-x;", 2000, 0),
+        ("1\nx^1000-3*x^999+x-7;", 1000, 1),  # its zero near 3, where the terms are too large for doubles
+    ],
+)
+def test_degrees_up_to_a_thousand_are_solved(text, count, far):
+    found = th.solve(th.PolynomialSystem.parse(text))
+    assert found.paths.tracked == count
+    assert len(found) == found.paths.finite == count - far
+    assert found.paths.failed == far
+    assert found.residual.max() < 1e-12
+
+
 def test_high_degrees_are_no_singularities():
     found = th.solve(parse("1\nx^100 - 1;"))
     assert len(found) == 100

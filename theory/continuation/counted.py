@@ -60,7 +60,10 @@ def beside_exact_count(
     best = min(sets, key=faults)
     if any(faults(best)):
         best = _pooled(system, best, sets, total)
-    return _complete(best, total) if not faults(best)[0] else _incomplete(best, total)
+    if faults(best)[0]:
+        return _incomplete(best, total)
+    doubtful = faults(best)[1] and attempt is not None and not _has_clusters(best)
+    return _doubtful(_complete(best, total)) if doubtful else _complete(best, total)
 
 
 def _has_clusters(found: SolutionSet) -> bool:
@@ -137,6 +140,15 @@ def _complete(found: SolutionSet, total: int) -> SolutionSet:
     clusters = [note for note in found.notes if CLUSTER in note and found.singular.any()]
     note = f"all {total} zeros are found, by {EXACTLY} with multiplicity{others}"
     return replace(found, paths=paths, notes=(*clusters, note))
+
+
+def _doubtful(found: SolutionSet) -> SolutionSet:
+    """Singular solutions of a system whose zeros may be far smaller than doubles tell apart from 0."""
+    count = int(found.singular.sum())
+    what = (
+        "whether 1 singular solution is one zero" if count == 1 else f"whether {count} singular solutions are as many"
+    )
+    return replace(found, notes=(*found.notes, f"{what} or several zeros close together is not certain"))
 
 
 def _incomplete(found: SolutionSet, total: int) -> SolutionSet:

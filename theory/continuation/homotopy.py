@@ -179,7 +179,7 @@ def _independent(polynomials: Sequence[Polynomial], reduction: Reduction) -> tup
     return tuple(kept)
 
 
-def _bits(coefficient: GaussianRational) -> float:
+def bits(coefficient: GaussianRational) -> float:
     """log2 of max(|re|, |im|), for numbers of any size."""
     return max(
         math.log2(abs(part.numerator)) - math.log2(part.denominator)
@@ -200,7 +200,7 @@ def _times_powers(polynomial: Polynomial, powers: Sequence[int]) -> Polynomial:
 
 def balance(polynomial: Polynomial) -> Polynomial:
     """The polynomial times the power of 2 that brings its largest coefficient near 1, exactly."""
-    power = -round(max(map(_bits, polynomial.terms.values())))
+    power = -round(max(map(bits, polynomial.terms.values())))
     return _times_powers(polynomial, [power] * len(polynomial.terms)) if power else polynomial
 
 
@@ -216,7 +216,7 @@ def is_wide(polynomials: Sequence[Polynomial]) -> bool:
 
 def spread(polynomials: Sequence[Polynomial]) -> float:
     """Bits between the largest and the smallest coefficient of an equation, the most of all equations."""
-    return max((float(np.ptp([_bits(c) for c in p.terms.values()])) for p in polynomials), default=0.0)
+    return max((float(np.ptp([bits(c) for c in p.terms.values()])) for p in polynomials), default=0.0)
 
 
 def equilibrate(polynomials: Sequence[Polynomial], n: int, rescale: bool = True) -> tuple[list[Polynomial], np.ndarray]:
@@ -227,7 +227,7 @@ def equilibrate(polynomials: Sequence[Polynomial], n: int, rescale: bool = True)
     unknowns grow with it; and where `rescale` allows it. Raises ValueError for scales that no double can hold.
     Source: A. Morgan, Solving polynomial systems using continuation (1987), chapter 5 (SCLGEN).
     """
-    bits = [np.array([_bits(c) for c in p.terms.values()]) for p in polynomials]
+    logarithms = [np.array([bits(c) for c in p.terms.values()]) for p in polynomials]
     if not (rescale and is_wide(polynomials)):
         return [balance(p) for p in polynomials], np.ones(n)
     rows = []
@@ -235,7 +235,7 @@ def equilibrate(polynomials: Sequence[Polynomial], n: int, rescale: bool = True)
         unit = np.zeros((len(p.terms), len(polynomials)))
         unit[:, i] = 1
         rows.append(np.hstack([unit, p.exponents]))
-    solution = np.linalg.lstsq(np.vstack(rows), -np.concatenate(bits), rcond=None)[0]
+    solution = np.linalg.lstsq(np.vstack(rows), -np.concatenate(logarithms), rcond=None)[0]
     columns = [round(v) for v in solution[len(polynomials) :]]
     if largest := max((c for c in columns if abs(c) > _LARGEST), key=abs, default=0):
         raise ValueError(

@@ -30,13 +30,13 @@ def relative_residual(system: PolynomialSystem, points: np.ndarray) -> np.ndarra
     if terms is not None:
         sparse_newton.residuals(terms, np.ascontiguousarray(points, np.complex128), residual)
         return residual
-    return _largest_ratio(system.evaluate(points), 1 + system.magnitude(points))
+    with np.errstate(all="ignore"):
+        return _largest_ratio(system.evaluate(points), 1 + system.magnitude(points))
 
 
 def _largest_ratio(values: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """(p,) largest |value| / size of each row, infinity where it is not a number."""
-    with np.errstate(all="ignore"):
-        return np.nan_to_num(np.abs(values) / sizes, nan=np.inf).max(axis=1)
+    return np.nan_to_num(np.abs(values) / sizes, nan=np.inf).max(axis=1)
 
 
 def conditions(system: PolynomialSystem, points: np.ndarray) -> np.ndarray:
@@ -84,9 +84,11 @@ def refine(system: PolynomialSystem, points: np.ndarray, steps: int = 2) -> Refi
         points, residual, regular = np.array(points, np.complex128), np.zeros(len(points)), np.ones(len(points), bool)
         sparse_newton.refine(terms, points, steps, residual, regular)
         singular = np.flatnonzero(~regular)
-        points[singular], residual[singular], _ = _refine(system, points[singular], steps, 0.0)
+        with np.errstate(all="ignore"):
+            points[singular], residual[singular], _ = _refine(system, points[singular], steps, 0.0)
         return Refined(points, residual, conditions(system, points))
-    return _refine(system, points, steps, 0.0 if system.network is None else _ROUNDING)
+    with np.errstate(all="ignore"):
+        return _refine(system, points, steps, 0.0 if system.network is None else _ROUNDING)
 
 
 def _refine(system: PolynomialSystem, points: np.ndarray, steps: int, enough: float) -> Refined:
@@ -101,6 +103,7 @@ def _refine(system: PolynomialSystem, points: np.ndarray, steps: int, enough: fl
         if not len(left):
             break
         moved = points[left] - _solve(jacobian[left], values[left])
+        moved = np.where(np.isfinite(moved).all(axis=1)[:, None], moved, points[left])
         there, sizes_there = system.evaluate(moved), 1 + system.magnitude(moved)
         after = _largest_ratio(there, sizes_there)
         better = after < residual[left]

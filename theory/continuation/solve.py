@@ -91,7 +91,8 @@ def solve(
         file = None if checkpoint is None else Path(checkpoint)
         most = MAX_PATHS if max_paths is None else max_paths
         try:
-            found = _solve_natively(system, start, int(seed), most, progress, file)
+            with np.errstate(all="ignore"):  # what overflows is no zero
+                found = _solve_natively(system, start, int(seed), most, progress, file)
         except Interrupted as stopped:
             if on_interrupt == "raise":
                 raise

@@ -13,22 +13,21 @@ from math import comb, prod
 
 import numpy as np
 
-from theory.continuation.homotopy import in_units, spread
+from theory.continuation.homotopy import bits, in_units
 from theory.continuation.polyhedral import binomial_roots
 from theory.polynomials import Polynomial
 
 _MOST_CHOICES = 20_000  # of two terms in each equation: a second
 _MOST_ROOTS = 200
-_SLACK = 1.0  # natural logarithm by which other terms may outweigh the two that balance
-_LARGEST = 600.0  # natural logarithm of sizes that doubles hold, and of ratios of coefficients
+_SLACK = 1.4  # bits by which other terms may outweigh the two that balance
+_LARGEST = 866.0  # bits of sizes: doubles hold 1,023
 
 
 def tropical_starts(polynomials: Sequence[Polynomial]) -> Iterator[np.ndarray]:
     """Zeros (n,) of those binomial equations whose two terms outweigh all others; none where that takes long."""
-    if prod(comb(len(p.terms), 2) for p in polynomials) > _MOST_CHOICES or spread(polynomials) > _LARGEST:
+    if prod(comb(len(p.terms), 2) for p in polynomials) > _MOST_CHOICES:
         return
-    polynomials = in_units(polynomials, [0] * len(polynomials))
-    logarithms = [np.log(np.abs(p.coefficients)) for p in polynomials]
+    logarithms = [np.array([bits(c) for c in p.terms.values()]) for p in polynomials]
     count = 0
     for choice in product(*(combinations(range(len(p.terms)), 2) for p in polynomials)):
         edges = np.array([p.exponents[b] - p.exponents[a] for p, (a, b) in zip(polynomials, choice, strict=True)])
@@ -43,7 +42,8 @@ def tropical_starts(polynomials: Sequence[Polynomial]) -> Iterator[np.ndarray]:
         count += volume
         if count > _MOST_ROOTS or np.abs(sizes).max() > _LARGEST:
             return
-        ratios = np.array(
-            [-p.coefficients[a] / p.coefficients[b] for p, (a, b) in zip(polynomials, choice, strict=True)]
-        )
-        yield from binomial_roots(edges[None], ratios[None], np.array([volume]))
+        powers = np.round(sizes).astype(int)  # units in which the zeros, and the two terms, are near 1
+        coefficients = [p.coefficients for p in in_units(polynomials, powers.tolist())]
+        ratios = np.array([-c[a] / c[b] for c, (a, b) in zip(coefficients, choice, strict=True)])
+        for root in binomial_roots(edges[None], ratios[None], np.array([volume])):
+            yield np.ldexp(root.real, powers) + 1j * np.ldexp(root.imag, powers)

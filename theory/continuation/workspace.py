@@ -88,25 +88,27 @@ def make_workspace(tape: Tape, memory: Any, decays: bool) -> Workspace:
 
 @njit(**INLINE)
 def renew_patch(work: Workspace, tape: Tape, lane: int) -> None:
-    """Scale each group of the lane's point to length 1 and take the point itself as reference.
+    """Scale the largest coordinate of each group of the lane's point to 1 and take the point itself as reference.
 
-    Both are rounded to doubles: Newton's method comes next.
+    Both are rounded to doubles: Newton's method comes next. Points of length 1 would do as well, but high powers of
+    their coordinates, and squares of those, are too small for doubles.
     """
     memory, point, patch = work.memory, work.point + lane, work.patch + lane
     for g in range(tape.n_groups):
-        total = 0.0
+        total, largest = 0.0, 0.0
         for i in range(tape.n_coordinates):
             if tape.group[i] == g:
-                total += peek(memory, point + i * WIDTH) ** 2 + peek(memory, point + i * WIDTH + LANES) ** 2
-        scale = 1.0 / np.sqrt(total)
+                size = peek(memory, point + i * WIDTH) ** 2 + peek(memory, point + i * WIDTH + LANES) ** 2
+                total, largest = total + size, max(largest, size)
+        scale = 1.0 / np.sqrt(largest)
         for i in range(tape.n_coordinates):
             if tape.group[i] == g:
                 a, b = point + i * WIDTH, patch + i * WIDTH
                 re, im = scale * peek(memory, a), scale * peek(memory, a + LANES)
                 put(memory, a, re)
                 put(memory, a + LANES, im)
-                put(memory, b, re)
-                put(memory, b + LANES, -im)
+                put(memory, b, re * (largest / total))
+                put(memory, b + LANES, -im * (largest / total))
 
 
 @njit(**INLINE)
