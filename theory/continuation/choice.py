@@ -9,7 +9,7 @@ import numpy as np
 
 from theory.continuation.homotopy import Homotopy, Reduced
 from theory.continuation.polyhedral import Polyhedra, PolyhedralError, TooManyZerosError, polyhedra, polyhedral
-from theory.continuation.start import multihomogeneous, total_degree
+from theory.continuation.start import StartError, multihomogeneous, total_degree
 from theory.continuation.tracker import Progress
 from theory.jit import ENGINE
 from theory.multihomogeneous import EXHAUSTIVE_UNKNOWNS, best_partition
@@ -38,7 +38,7 @@ def choose(
     costs about the same in all, but in a multiplied-out network each step takes longer. Fewer paths are also safer:
     those to infinity that sparse equations force on the total-degree start hide large solutions among them.
     checkpoint: the file of the run; paths to the generic system of a polyhedral start are kept in one beside it
-    Raises PolyhedralError, ValueError where the start asked for does not apply.
+    Raises StartError where the start asked for does not apply.
     """
     if start == "multihomogeneous":
         return _by_partition(reduced, max_paths)
@@ -105,7 +105,7 @@ def _explained(homotopy: Homotopy, reason: str) -> Homotopy:
 
 def _by_partition(reduced: Reduced, max_paths: int) -> Restart:
     if reduced.n_equations != reduced.n_free:
-        raise ValueError(
+        raise StartError(
             'start="multihomogeneous" needs as many independent equations as unknowns, got '
             f'{reduced.system.n_equations} in {reduced.system.n_unknowns}: use start="total-degree"'
         )

@@ -16,6 +16,7 @@ from theory.continuation import sift
 from theory.continuation.close_zeros import with_zeros, zeros_near
 from theory.continuation.homotopy import equilibrated, is_wide
 from theory.continuation.solutions import CLUSTER, EXACTLY, PathCount, SolutionSet
+from theory.continuation.start import StartError, TooManyPathsError
 from theory.continuation.tropical import tropical_starts
 from theory.quotient_dimension import MOST_COLUMNS, quotient_dimension
 from theory.systems import PolynomialSystem
@@ -86,7 +87,7 @@ def _attempts(start: str, wide: bool, attempt: Attempt) -> Iterator[SolutionSet]
     for other in ("polyhedral", "multihomogeneous", "total-degree") if start == "auto" else (start,):
         for scaled in (True, False) if wide else (True,):
             if (other, scaled) != (start, True):
-                with suppress(ValueError):  # a start that does not apply
+                with suppress(StartError, TooManyPathsError):
                     yield attempt(other, scaled)
 
 

@@ -13,6 +13,10 @@ _START_SIZE = 0.45  # of the start points of the total-degree start, up to degre
 _SMALLEST_RADICAND = _START_SIZE**8
 
 
+class StartError(ValueError):
+    """The chosen start system does not apply to a system."""
+
+
 class TooManyPathsError(ValueError):
     """The chosen start system has more paths than allowed."""
 
@@ -77,14 +81,14 @@ def multihomogeneous(reduced: Reduced, groups: Sequence[Sequence[int]], seed: in
     """H_i = a_i f_i + b_i (product of random affine forms, as many in each group of unknowns as f_i has degree there).
 
     groups: a partition of the reduced system's unknowns. As many paths as the multihomogeneous Bezout number of it.
-    Raises TooManyPathsError; ValueError for systems that are not square.
+    Raises TooManyPathsError; StartError for systems that are not square.
     Source: A. Morgan, A. Sommese, A homotopy for solving general polynomial systems that respects m-homogeneous
     structures, Appl. Math. Comput. 24 (1987).
     """
     rng = np.random.default_rng(seed)
     n = reduced.n_free
     if reduced.n_equations != n:
-        raise ValueError(
+        raise StartError(
             f"the multihomogeneous start needs a square system, got {reduced.n_equations} equations in {n}"
         )
     recorder = Recorder(n, groups)

@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from theory.continuation.homotopy import Reduced, Reduction, balance
+from theory.continuation.start import StartError
 from theory.continuation.tape import Recorder, Tape
 from theory.polynomials import Polynomial
 from theory.polytopes import MixedSubdivision, MixedVolumeError, mixed_subdivision
@@ -21,7 +22,7 @@ MAX_TERMS = 20_000  # of a network's equations when multiplied out, at most
 MAX_UNKNOWNS = 20  # the subsets of unknowns that may be 0 are all looked at
 
 
-class PolyhedralError(ValueError):
+class PolyhedralError(StartError):
     """The polyhedral start does not apply to a system."""
 
 
