@@ -2,44 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from fractions import Fraction
-from functools import cache
 from typing import Any
 
 import torch
 from torch import nn
 
-from theory.activations import PolynomialActivation, substitute, to_chebyshev
+from empirical.polynomials import Polynomial
+from theory.activations import PolynomialActivation
 from theory.arguments import check_seed, is_whole
 
 Activation = str | PolynomialActivation
 ALL_CONVOLUTIONS = (256, 48, 48, 96)  # hidden widths of the variant in which every layer is 3x3, stride 2: 188,810 too
-
-
-class _Polynomial(torch.autograd.Function):
-    """A polynomial whose gradient is its derivative polynomial, evaluated when needed.
-
-    Recording the polynomial's own operations instead would keep some 50 arrays at degree 10: 6 times the time.
-    """
-
-    @staticmethod
-    def forward(z: torch.Tensor, activation: PolynomialActivation) -> torch.Tensor:
-        value = activation(z) if activation.interval is None else _clenshaw(z, activation)
-        return value.clone() if value is z else value  # the identity: torch wants a new tensor
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[torch.Tensor, PolynomialActivation], output: torch.Tensor) -> None:
-        ctx.save_for_backward(inputs[0])
-        ctx.derivative = inputs[1].derivative
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
-        (z,) = ctx.saved_tensors
-        return gradient * _Polynomial.apply(z, ctx.derivative), None
-
-    @staticmethod
-    def vmap(_: Any, axes: tuple[int | None, None], z: torch.Tensor, activation: PolynomialActivation) -> Any:
-        return _Polynomial.apply(z, activation), axes[0]  # element by element: the batch axis is like any other
 
 
 class Activate(nn.Module):
@@ -155,7 +128,7 @@ class SmallNet(nn.Module):
 def activation_function(activation: Activation) -> Callable[[torch.Tensor], torch.Tensor]:
     """The function of an activation's name or of a polynomial; ValueError or TypeError for anything else."""
     if isinstance(activation, PolynomialActivation):
-        return lambda z: _Polynomial.apply(z, activation)
+        return lambda z: Polynomial.apply(z, activation)
     if activation == "relu":
         return torch.relu
     kind = ValueError if isinstance(activation, str) else TypeError
@@ -191,28 +164,6 @@ def permuted(model: PlainCNN, seed: int) -> PlainCNN:
             inputs = following.weight.unflatten(1, (len(order), -1))  # a dense layer sees all positions of a channel
             following.weight.copy_(inputs[:, order].reshape(following.weight.shape))
     return copy
-
-
-def _clenshaw(z: torch.Tensor, activation: PolynomialActivation) -> torch.Tensor:
-    """activation(z) by Clenshaw's rule in the Chebyshev basis of its interval, in three arrays that are overwritten."""
-    scale, shift, (last, *others, first) = _chebyshev(activation)
-    t = z * scale - shift
-    high, low = torch.full_like(t, first), torch.zeros_like(t)
-    for coefficient in reversed(others):
-        low.neg_().add_(coefficient).addcmul_(t, high, value=2.0)
-        high, low = low, high
-    return low.neg_().add_(last).addcmul_(t, high)
-
-
-@cache
-def _chebyshev(activation: PolynomialActivation) -> tuple[float, float, tuple[float, ...]]:
-    """(s, c, coefficients): the activation is the sum of coefficient k times T_k(s * z - c), at least T_0 and T_1."""
-    assert activation.interval is not None
-    low, high = activation.interval
-    middle, radius = (high + low) / 2, (high - low) / 2
-    exact = [*activation.coefficients, Fraction(0)] if activation.degree == 0 else activation.coefficients
-    basis = to_chebyshev(substitute(exact, middle, radius))
-    return float(1 / radius), float(middle / radius), tuple(map(float, basis))
 
 
 def n_parameters(model: nn.Module) -> int:

@@ -45,7 +45,7 @@ class Config:
     """
 
     data: str = "cifar10"
-    subset: tuple[int, int] | None = (8000, 4000)
+    subset: tuple[int, int] | None = None
     epochs: int = 8
     batch: int = 100
     rate: float = 0.01
@@ -70,8 +70,8 @@ PRESETS = {
         sweep=((2, 12),),
         margin=0.1,  # with 450 test images and 4 seeds no smaller gap can be told from 0
     ),
-    "cpu": Config(),
-    "paper": Config(subset=None, epochs=60, control_seeds=5),
+    "cpu": Config(subset=(5000, 2000)),
+    "paper": Config(epochs=60, control_seeds=5),
 }
 
 

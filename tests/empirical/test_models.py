@@ -6,8 +6,10 @@ import torch
 from torch import nn
 
 import theory as th
+from empirical import polynomials
 from empirical.measure import jacobian, weight_vector
 from empirical.models import ALL_CONVOLUTIONS, Activate, PlainCNN, SmallNet, n_parameters
+from theory.jit import ENGINE
 
 CUBIC = th.PolynomialActivation([0.3, 0.5, 0.4, 0.2])
 
@@ -78,6 +80,26 @@ def test_a_polynomial_in_a_net_is_the_polynomial_of_theory_inside_and_outside_it
     expected = activation(z)
     tolerance = 1e-12 * np.abs(expected).max()
     np.testing.assert_allclose(Activate(activation)(torch.from_numpy(z)).numpy(), expected, atol=tolerance, rtol=1e-9)
+
+
+@pytest.mark.parametrize("degree", [0, 1, 2, 3, 9, 10])
+@pytest.mark.parametrize(("kind", "rounding"), [(torch.float32, 2e-6), (torch.float64, 4e-15)])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_compiled_polynomial_is_that_of_tensor_operations_up_to_rounding(degree, kind, rounding, layout):
+    activation = th.relu_approximation(degree, (-3, 2), method="legendre")
+    z = 5 * torch.rand(2, 3, 16, 11, generator=torch.Generator().manual_seed(0), dtype=kind) - 3
+    z = z.to(memory_format=layout)
+    values = polynomials.compiled(z, activation)
+    assert values.stride() == z.stride()
+    torch.testing.assert_close(values, polynomials.by_tensors(z, activation), rtol=0, atol=rounding)
+
+
+def test_only_dense_numbers_of_the_processor_are_handed_to_the_compiled_loop():
+    z, activation = torch.rand(4, 6, dtype=torch.float64), th.relu_approximation(10, (-2, 2))
+    assert polynomials.can_compile(z) == (ENGINE == "numba")
+    for other in (z.T, z[:, ::2], z.half(), z.to("meta"), z.expand(2, 4, 6)):
+        assert not polynomials.can_compile(other)
+    torch.testing.assert_close(Activate(activation)(z.T), Activate(activation)(z).T)
 
 
 @pytest.mark.parametrize("activation", [CUBIC, th.relu_approximation(9, (-2, 2)), th.PolynomialActivation([0, 1])])
