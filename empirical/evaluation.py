@@ -16,7 +16,7 @@ from empirical.models import Activate
 class Preactivations:
     """What enters the activations of a net on some inputs, all hidden layers together.
 
-    outside: share outside [-radius, radius]; largest: the largest absolute value
+    outside: share outside [-radius, radius]; largest: the largest absolute value, NaN where one is
     """
 
     radius: float
@@ -126,7 +126,8 @@ def escaped(model: nn.Module, inputs: torch.Tensor) -> str:
     if not ends:
         return ""
     seen = preactivations(model, inputs, max(abs(float(end)) for end in ends))
+    largest = f"the largest: {seen.largest:.2g}" if np.isfinite(seen.largest) else "not all of it finite"
     return (
         f"; {seen.outside:.1%} of what entered the activations then lay outside +-{seen.radius:g}, where the "
-        f"polynomial is not fitted (the largest: {seen.largest:.2g})"
+        f"polynomial is not fitted ({largest})"
     )

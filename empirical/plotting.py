@@ -302,13 +302,35 @@ def paths(
             axes.plot(across, up, label=label, markersize=2.5, linewidth=0.9, **look)
             axes.plot(across[:1], up[:1], "o", color=look["color"], markerfacecolor="white", markersize=6.0)
             axes.plot(across[-1:], up[-1:], "*", color=look["color"], markeredgecolor="black", markersize=10.0)
-            for x, y, text in zip(across, up, (texts or {}).get(label, ()), strict=False):
-                axes.annotate(text, (x, y), xytext=(3, 5), textcoords="offset points", fontsize=6.0, color="#333333")
         axes.set_aspect("equal", adjustable="datalim")
         axes.tick_params(labelsize=6.0)
         axes.locator_params(nbins=4)
+        named = [
+            (place, text)
+            for label, way in series.items()
+            for place, text in zip(np.asarray(way, float), (texts or {}).get(label, ()), strict=False)
+            if text
+        ]
+        drawn = np.concatenate([np.asarray(way, float) for way in series.values()])
+        for (place, text), shift in zip(named, _free(np.array([place for place, _ in named]), drawn), strict=True):
+            axes.annotate(text, place, xytext=shift, textcoords="offset points", fontsize=6.0, color="#333333",
+                          ha="center", va="center")  # fmt: skip
         _finish(axes, "first axis of the map", "second axis", title, "", None, legend=True)
     return _figure(axes)
+
+
+def _free(places: np.ndarray, drawn: np.ndarray) -> list[tuple[float, float]]:
+    """For a text at each of the places (p, 2) the shift, in points, that takes it farthest from all that is drawn
+    (q, 2) and from the texts before it, in a panel whose longer side is some 170 points."""
+    turns, taken, found = np.arange(8) * np.pi / 4, drawn.copy(), []
+    wide, per_point = np.array([1.6, 1.0]), np.ptp(drawn, axis=0).max() / 170  # texts are wider than high
+    for place in places:
+        around = 9.0 * wide * np.column_stack([np.cos(turns), np.sin(turns)])
+        spots = place + per_point * around
+        best = np.argmax([np.linalg.norm((taken - spot) / wide, axis=1).min() for spot in spots])
+        taken = np.concatenate([taken, spots[best : best + 1]])
+        found.append((float(around[best, 0]), float(around[best, 1])))
+    return found
 
 
 def trails(

@@ -213,16 +213,18 @@ def _predictions(model: nn.Module, data: Data) -> np.ndarray:
 def _table(ways: Sequence[Way], config: Config, data: Data, net: nn.Module, device: str) -> list[dict[str, Any]]:
     """One row a repeat, branch and step: distances from the trunk by layer; errors of both, and half-way."""
     parts, rows = measure.layers(net), []
+    compared = []
     for way in ways:
         trunk = next(w for w in ways if (w.repeat, w.name) == (way.repeat, TRUNK))
-        if way is trunk:
-            continue
-        steps = sorted({way.start, *(step for step in _grid(config) if step >= way.start)})
-        pairs = [np.stack([trunk.weights[step], way.weights[step]]) for step in steps]
+        if way is not trunk:
+            steps = sorted({way.start, *(step for step in _grid(config) if step >= way.start)})
+            compared.append((trunk, way, steps, [np.stack([w.weights[step] for w in (trunk, way)]) for step in steps]))
+    errors = iter(_errors([pair for *_, pairs in compared for pair in pairs], data, net, device))
+    for trunk, way, steps, pairs in compared:
         apart = [{layer: d[0, 1] for layer, d in measure.distances(pair, parts).items()} for pair in pairs]
-        errors = _errors(pairs, data, net, device)
         disagree = float(np.mean(trunk.predictions != way.predictions))
-        for step, distance, (of_trunk, own, middle) in zip(steps, apart, errors, strict=True):
+        for step, distance in zip(steps, apart, strict=True):
+            of_trunk, middle, own = next(errors)
             rows.append(
                 {
                     "repeat": way.repeat,
@@ -241,16 +243,15 @@ def _table(ways: Sequence[Way], config: Config, data: Data, net: nn.Module, devi
     return rows
 
 
-def _errors(pairs: Sequence[np.ndarray], data: Data, net: nn.Module, device: str) -> list[tuple[float, ...]]:
-    """Training errors of trunk, branch and their average, each with statistics of its own."""
-    found = []
+def _errors(pairs: Sequence[np.ndarray], data: Data, net: nn.Module, device: str) -> list[list[float]]:
+    """Training errors of trunk, average and branch, each with statistics of its own."""
+    ends = []
     for pair in pairs:
-        ends = [deepcopy(net) for _ in pair]
-        for end, weights in zip(ends, pair, strict=True):
-            measure.set_weights(end, weights)
-        seen = interpolate.mixtures(ends, np.array([[1, 0], [0, 1], [0.5, 0.5]]), data, device=device)
-        found.append(tuple(float(error) for error in seen.error))
-    return found
+        models = [deepcopy(net) for _ in pair]
+        for model, weights in zip(models, pair, strict=True):
+            measure.set_weights(model, weights)
+        ends.append((models[0], models[1]))
+    return [way.error.tolist() for way in interpolate.lines(ends, data, points=3, device=device)]
 
 
 def _ends(table: Sequence[dict[str, Any]], branch: str, column: str, step: int) -> list[float]:

@@ -49,7 +49,7 @@ class Config:
 
     sgd_epochs, batch, rate: to zero error; descent_steps, descent_rate: of the batch descent after that
     early: epochs of SGD after which the first net is perturbed as well (M_5 and M_30 of the source's appendix)
-    keep: steps from one snapshot of a path to the next; nets: independent trainings
+    keep: steps from one snapshot of a path, and one look at errors, to the next; nets: independent trainings
     apart: the share of the distance of the starts above which ends are different minima
     """
 
@@ -177,7 +177,7 @@ def _minima(
 
 def _descent(config: Config, steps: int) -> TrainConfig:
     kept = tuple(range(0, steps + 1, config.keep))
-    return TrainConfig(steps, None, config.descent_rate, every=max(1, steps // 25), keep=kept, piece=config.piece)
+    return TrainConfig(steps, None, config.descent_rate, every=config.keep, keep=kept, piece=config.piece)
 
 
 def _rows(run: Run) -> Iterator[dict[str, Any]]:

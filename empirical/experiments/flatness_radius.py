@@ -118,11 +118,12 @@ PRESETS = {
         tolerance=0.05,
     ),
     "cpu": Config(
-        subset=(3000, 1000),
+        subset=(2000, 1000),
         dense=CPU_DENSE,
         convolutional=CPU_CONVOLUTIONAL,
-        directions=10,
+        directions=6,
         minima=3,
+        tolerance=0.02,
     ),
     "paper": Config(),
 }

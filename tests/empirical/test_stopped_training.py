@@ -4,8 +4,10 @@ import re
 from dataclasses import replace
 
 import pytest
+import torch
 
 from empirical.data import load_data
+from empirical.evaluation import escaped
 from empirical.experiments import branches, flat_global_minima, interpolation, perturbation_size, sgd_trajectories
 from empirical.histories import Epoch, History, check_finished
 from empirical.models import PlainCNN
@@ -47,3 +49,11 @@ def test_a_polynomial_that_explodes_is_reported_with_the_share_outside_its_inter
     assert "\n" not in stopped
     outside = re.search(r"; (\d+\.\d)% of what entered the activations then lay outside \+-5", stopped)
     assert (outside is not None and float(outside[1]) > 0) == (kind == "polynomial")
+
+
+def test_what_enters_an_activation_and_is_not_finite_is_not_called_the_largest():
+    net, images = PlainCNN(relu_approximation(4, (-5, 5)), input_shape=(1, 8, 8)), torch.ones(3, 1, 8, 8)
+    assert "(the largest: " in escaped(net, images)
+    with torch.no_grad():
+        next(net.parameters())[0] = torch.nan
+    assert escaped(net, images).endswith("(not all of it finite)")
