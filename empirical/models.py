@@ -1,6 +1,7 @@
 """The networks that are trained: the plain CNN of the CIFAR-10 experiments, and small dense nets that theory solves."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
 
@@ -179,8 +180,23 @@ def _positive(name: str, values: Sequence[Any]) -> None:
 
 
 def _convolution(fan_in: int, out: int) -> nn.Conv2d:
-    return nn.utils.skip_init(nn.Conv2d, fan_in, out, kernel_size=3, stride=2, padding=1)
+    with _generator_left_alone():
+        return nn.Conv2d(fan_in, out, kernel_size=3, stride=2, padding=1, device="cpu")
 
 
 def _dense(fan_in: int, out: int, bias: bool = True, dtype: torch.dtype = torch.float32) -> nn.Linear:
-    return nn.utils.skip_init(nn.Linear, fan_in, out, bias=bias, dtype=dtype)
+    with _generator_left_alone():
+        return nn.Linear(fan_in, out, bias=bias, device="cpu", dtype=dtype)
+
+
+@contextmanager
+def _generator_left_alone() -> Iterator[None]:
+    """Torch draws a new layer's weights, which `initialise` replaces, from the global generator: that is set back.
+
+    `nn.utils.skip_init` draws none, but loads sympy for it: 0.7 s in each process.
+    """
+    before = torch.get_rng_state()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(before)

@@ -312,24 +312,30 @@ def paths(
             if text
         ]
         drawn = np.concatenate([np.asarray(way, float) for way in series.values()])
-        for (place, text), shift in zip(named, _free(np.array([place for place, _ in named]), drawn), strict=True):
+        figure = _figure(axes)
+        panel = 0.8 * 72 * axes.get_position().size * figure.get_size_inches()  # before ticks and names take their part
+        shifts = _free(np.array([place for place, _ in named]), drawn, panel)
+        for (place, text), shift in zip(named, shifts, strict=True):
             axes.annotate(text, place, xytext=shift, textcoords="offset points", fontsize=6.0, color="#333333",
                           ha="center", va="center")  # fmt: skip
         _finish(axes, "first axis of the map", "second axis", title, "", None, legend=True)
     return _figure(axes)
 
 
-def _free(places: np.ndarray, drawn: np.ndarray) -> list[tuple[float, float]]:
+def _free(places: np.ndarray, drawn: np.ndarray, panel: np.ndarray) -> list[tuple[float, float]]:
     """For a text at each of the places (p, 2) the shift, in points, that takes it farthest from all that is drawn
-    (q, 2) and from the texts before it, in a panel whose longer side is some 170 points."""
-    turns, taken, found = np.arange(8) * np.pi / 4, drawn.copy(), []
-    wide, per_point = np.array([1.6, 1.0]), np.ptp(drawn, axis=0).max() / 170  # texts are wider than high
+    (q, 2) and from the texts before it, and not out of the panel, so many points wide and high."""
+    shifts = np.array([(16, 5), (0, 10), (-16, 5), (16, -5), (0, -10), (-16, -5)])
+    low, high = drawn.min(axis=0), drawn.max(axis=0)
+    point = ((high - low) / (0.9 * panel)).max()  # one scale for both axes, and a margin
+    size, taken, found = np.array([1.6, 1.0]), drawn, []  # texts are wider than high
     for place in places:
-        around = 9.0 * wide * np.column_stack([np.cos(turns), np.sin(turns)])
-        spots = place + per_point * around
-        best = np.argmax([np.linalg.norm((taken - spot) / wide, axis=1).min() for spot in spots])
+        spots = place + point * shifts
+        beyond = np.abs(spots - (low + high) / 2) + point * 5 * size - point * panel / 2
+        room = np.linalg.norm((taken[:, None] - spots) / size, axis=2).min(axis=0)
+        best = int(np.argmax(room - beyond.clip(0).sum(axis=1)))
         taken = np.concatenate([taken, spots[best : best + 1]])
-        found.append((float(around[best, 0]), float(around[best, 1])))
+        found.append((float(shifts[best, 0]), float(shifts[best, 1])))
     return found
 
 

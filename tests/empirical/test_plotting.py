@@ -70,3 +70,17 @@ def test_a_figure_saved_twice_is_the_same_file(tmp_path):
     figure = plotting.lines(curves("a", "b"), x="x", y="y")
     files = [plotting.save(figure, tmp_path, name) for name in ("one", "two")]
     assert files[0][1].read_bytes() == files[1][1].read_bytes()
+
+
+def test_texts_on_a_map_lie_beside_each_other_and_inside_the_panel():
+    ways = {"one": [(0, 0), (1, 0.01)], "other": [(0, 1), (1, 0)]}  # both end at nearly the same place
+    figure = plotting.paths(ways, texts={"one": ["", "0.0%"], "other": ["", "1.0%"]})
+    axes = figure.axes[0]
+    figure.draw_without_rendering()
+    panel = axes.get_window_extent()
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert len(boxes) == 2
+    assert not boxes[0].overlaps(boxes[1])
+    assert all(panel.x0 <= box.x0 and box.x1 <= panel.x1 for box in boxes)
+    end = axes.transData.transform((1, 0))
+    assert all(np.abs(np.array([box.x0 + box.x1, box.y0 + box.y1]) / 2 - end).max() > box.height for box in boxes)
