@@ -374,5 +374,5 @@ def _distances(result: Result) -> Any:
             series[label] = (steps, [np.mean(v) for v in values], [np.std(v, ddof=1) for v in values])
         log = "y" if column == "distance_all" else ""
         plotting.lines(series, x="steps of batch descent", y=title, log=log, markers=False, axes=axes)
-    plotting.mark(places[0], _floor(config), "noise alone", below=True)
+    plotting.mark(places[0], _floor(config), "noise alone", below=True, left=True)
     return figure
