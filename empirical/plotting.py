@@ -313,7 +313,8 @@ def paths(
         ]
         drawn = np.concatenate([np.asarray(way, float) for way in series.values()])
         figure = _figure(axes)
-        panel = 0.8 * 72 * axes.get_position().size * figure.get_size_inches()  # before ticks and names take their part
+        panel = 72 * np.array(axes.get_position().size) * figure.get_size_inches()
+        panel *= 0.8  # ticks and names take the rest
         shifts = _free(np.array([place for place, _ in named]), drawn, panel)
         for (place, text), shift in zip(named, shifts, strict=True):
             axes.annotate(text, place, xytext=shift, textcoords="offset points", fontsize=6.0, color="#333333",
