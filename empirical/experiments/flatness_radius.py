@@ -345,7 +345,7 @@ def _ratios_figure(table: list[dict[str, Any]], names: Sequence[str]) -> Any:
             series["Table 1 of the review"] = tuple(zip(*printed, strict=True))
             series["another reproduction"] = tuple(zip(*others, strict=True))
         plotting.points(series, x="which radius", y="radius, natural / random", log="y", title=name, axes=axes)
-        plotting.mark(axes, 1.0, "no difference")
+        plotting.mark(axes, 1.0, "no difference", below=True, left=True)
         axes.set_yticks(ticks := [0.5, 1, 2, 3, 5, 7], [str(tick) for tick in ticks])
         axes.set_yticks([], minor=True)
         axes.set_ylim(0.45, 8)
