@@ -320,7 +320,7 @@ def draw(result: Result) -> dict[str, Any]:
     errors = {"nets": (list(grown), [np.mean(v) for v in grown.values()], [np.std(v) for v in grown.values()])}
     plotting.lines(errors, x="number of random labels", y="training error of a small net", log="x", limits=(-0.02, 1),
                    title=f"{names[0]}: a small net", axes=places[len(names)])  # fmt: skip
-    places[len(names)].set_xticks(list(grown), [str(n) for n in grown])
+    places[len(names)].set_xticks(list(grown), [str(n) for n in grown], rotation=45)
     places[len(names)].set_xticks([], minor=True)
     plotting.mark(places[len(names)], s["chance"], "chance")
     places[-1].remove()
