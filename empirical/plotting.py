@@ -305,26 +305,28 @@ def paths(
         axes.set_aspect("equal", adjustable="datalim")
         axes.tick_params(labelsize=6.0)
         axes.locator_params(nbins=4)
-        named = [
+        told = [
             (place, text)
             for label, way in series.items()
             for place, text in zip(np.asarray(way, float), (texts or {}).get(label, ()), strict=False)
-            if text
         ]
-        drawn = np.concatenate([np.asarray(way, float) for way in series.values()])
-        figure = _figure(axes)
-        panel = 72 * np.array(axes.get_position().size) * figure.get_size_inches()
-        panel *= 0.8  # ticks and names take the rest
-        shifts = _free(np.array([place for place, _ in named]), drawn, panel)
-        for (place, text), shift in zip(named, shifts, strict=True):
-            axes.annotate(text, place, xytext=shift, textcoords="offset points", fontsize=6.0, color="#333333",
-                          ha="center", va="center")  # fmt: skip
+        _tell(axes, told, np.concatenate([np.asarray(way, float) for way in series.values()]))
         _finish(axes, "first axis of the map", "second axis", title, "", None, legend=True)
     return _figure(axes)
 
 
-def _free(places: np.ndarray, drawn: np.ndarray, panel: np.ndarray) -> list[tuple[float, float]]:
-    """For a text at each of the places (p, 2) the shift, in points, that takes it farthest from all that is drawn
+def _tell(axes: Axes, told: Sequence[tuple[np.ndarray, str]], drawn: np.ndarray) -> None:
+    """Texts, where they are not empty, beside their places (2,) in a map where so much is drawn (q, 2)."""
+    named = [(place, text) for place, text in told if text]
+    panel = 72 * np.array(axes.get_position().size) * _figure(axes).get_size_inches()
+    panel *= 0.8  # ticks and names take the rest
+    for (place, text), shift in zip(named, _free([place for place, _ in named], drawn, panel), strict=True):
+        look: Any = {"fontsize": 6.0, "color": "#333333", "ha": "center", "va": "center"}
+        axes.annotate(text, (place[0], place[1]), xytext=shift, textcoords="offset points", **look)
+
+
+def _free(places: Sequence[np.ndarray], drawn: np.ndarray, panel: np.ndarray) -> list[tuple[float, float]]:
+    """For a text at each of the places (2,) the shift, in points, that takes it farthest from all that is drawn
     (q, 2) and from the texts before it, and not out of the panel, so many points wide and high."""
     shifts = np.array([(16, 5), (0, 10), (-16, 5), (16, -5), (0, -10), (-16, -5)])
     low, high = drawn.min(axis=0), drawn.max(axis=0)
@@ -353,14 +355,15 @@ def trails(
     axes = axes or _alone()
     colours, norm = matplotlib.colormaps["cividis"], Normalize(min(values), max(values))
     with matplotlib.rc_context(_STYLE):
-        for way, value, text in zip(ways, values, [*texts, *[""] * (len(ways) - len(texts))], strict=True):
+        for way, value in zip(ways, values, strict=True):
             across, up = np.asarray(way, float).T
             colour = colours(norm(value))
             axes.plot(across, up, "-", color=colour, linewidth=0.8)
             axes.plot(
                 across[-1:], up[-1:], "*", color=colour, markeredgecolor="black", markeredgewidth=0.4, markersize=7.0
             )
-            axes.annotate(text, (across[-1], up[-1]), xytext=(3, 3), textcoords="offset points", fontsize=6.0)
+        drawn = [np.asarray(way, float) for way in ways]
+        _tell(axes, [(way[-1], text) for way, text in zip(drawn, texts, strict=False)], np.concatenate(drawn))
         bar = _figure(axes).colorbar(ScalarMappable(norm, colours), ax=axes, label=quantity)
         bar.locator = MaxNLocator(6, integer=True)
         axes.set_aspect("equal", adjustable="datalim")
@@ -421,6 +424,8 @@ def save(figure: Figure, folder: str | Path, name: str) -> tuple[Path, Path]:
     with matplotlib.rc_context(_STYLE):
         _place_legends(figure)
         figure.draw_without_rendering()
+        if any(axes.get_aspect() != "auto" for axes in figure.axes):  # then the layout has changed limits and ticks
+            figure.draw_without_rendering()
         figure.set_layout_engine(None)  # laid out once for both files, not twice for each: half of the time
         figure.savefig(png, format="png", dpi=200, metadata={"Software": None})
         figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})

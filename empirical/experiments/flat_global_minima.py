@@ -362,7 +362,9 @@ def _paths(result: Result, start: str) -> Any:
         points, length = maps[name].points, len(runs[0].weights)
         ways = {run.name: points[1 + k * length : 1 + (k + 1) * length] for k, run in enumerate(runs)}
         title = "all layers" if name == "all" else f"layer {name}"
-        plotting.paths(ways, title=f"{title}: share {maps[name].share:.0%}, stress {maps[name].stress:.2f}", axes=above)
+        plotting.paths(
+            ways, title=f"{title}:\nshare {maps[name].share:.0%}, stress {maps[name].stress:.2f}", axes=above
+        )
         above.plot(*points[0], "X", color="black", markersize=7, label="before the noise")
         errors = {e.epoch: e.train_error for e in runs[0].history.epochs}
         told = {0, length // 2, length - 1}  # all of them would cover each other
