@@ -87,18 +87,22 @@ def minima(
     count: int,
     *,
     seed: int,
+    looks: int = 20,
     device: str = "cpu",
     progress: Callable[[int, int, str], None] | None = None,
     checkpoints: Path | None = None,
 ) -> list[Minimum]:
-    """`count` nets trained on the same data and labels, each from a start and in an order of its own."""
+    """`count` nets trained on the same data and labels, each from a start and in an order of its own.
+
+    looks: how many times, about, errors are looked at on the way; the last is at the end
+    """
     used = fitting(data, labels, seed)
     epochs = training.natural if labels == "natural" else training.random
     jobs = []
     for number in range(count):
         own = int(np.random.default_rng([seed, number]).integers(2**31))
         schedule = TrainConfig(
-            epochs, training.batch, training.rate, every=max(1, epochs // 20), seed=own, decay=training.decay
+            epochs, training.batch, training.rate, every=max(1, epochs // looks), seed=own, decay=training.decay
         )
         jobs.append((fresh(used, training.hidden, own), schedule))
     folder = None if checkpoints is None else checkpoints / f"{data.name}-{labels}"

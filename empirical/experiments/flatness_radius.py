@@ -151,7 +151,8 @@ def compute(
         training = config.dense if is_dense(one) else config.convolutional
         found: list[Minimum] = []
         for labels in LABELS:
-            found += minima(one, labels, training, config.minima, seed=seed, device=device, checkpoints=checkpoints)
+            found += minima(one, labels, training, config.minima, seed=seed, looks=1, device=device,
+                            checkpoints=checkpoints)  # fmt: skip
         if progress is not None:
             progress(2 * k + 1, 2 * len(sets), f"{one.name}: {len(found)} nets trained")
         folder = None if checkpoints is None else checkpoints / f"{one.name}-radii"

@@ -79,7 +79,7 @@ PRESETS = {
         dense=Training(natural=60, random=200, batch=64, rate=0.05, hidden=(200, 50)),
         convolutional=Training(natural=30, random=35, batch=100, rate=0.01),
         triples=3,
-        steps=11,
+        steps=9,
         margin=0.2,
     ),
     "paper": Config(),
@@ -130,7 +130,8 @@ def compute(
 
     for done, (one, labels) in enumerate([(one, labels) for one in sets for labels in LABELS], start=1):
         training = config.dense if is_dense(one) else config.convolutional
-        nets = minima(one, labels, training, 3 * config.triples, seed=seed, device=device, checkpoints=checkpoints)
+        nets = minima(one, labels, training, 3 * config.triples, seed=seed, looks=1, device=device,
+                      checkpoints=checkpoints)  # fmt: skip
         for triple in range(config.triples):
             some = nets[3 * triple : 3 * triple + 3]
             surfaces.append(surface("own", some, one.name, triple, "estimated"))
