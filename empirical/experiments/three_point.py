@@ -79,7 +79,7 @@ PRESETS = {
         dense=Training(natural=60, random=200, batch=64, rate=0.05, hidden=(200, 50)),
         convolutional=Training(natural=30, random=35, batch=100, rate=0.01),
         triples=3,
-        steps=9,
+        steps=11,
         margin=0.2,
     ),
     "paper": Config(),
