@@ -136,6 +136,29 @@ def test_solutions_equal_those_of_phcpy_point_by_point(name):
 
 
 @WITH_PHCPY
+def test_the_seed_fixes_what_phcpy_answers():
+    system = known_systems.EVERY["cyclic-5"].system
+    first, second, other = (th.solve(system, backend="phcpy", seed=seed) for seed in (3, 3, 4))
+    assert first.solutions.tobytes() == second.solutions.tobytes() != other.solutions.tobytes()
+
+
+def test_an_empty_answer_of_phcpy_is_asked_for_once_more(monkeypatch):
+    roots = [{"point": [[x, 0.0]], "multiplicity": 1} for x in (-1.0, 1.0)]
+    answers, seeds = [[], roots, [], []], []
+
+    def ask(request, timeout):
+        seeds.append(request["seed"])
+        return answers.pop(0)
+
+    monkeypatch.setattr(phcpy_backend, "_ask", ask)
+    found = th.solve(parse("1\nx^2 - 1;"), backend="phcpy")
+    assert len(found) == 2 and seeds == [1, 2]
+    assert any("asked again: 2 points the second time" in note for note in found.notes)
+    empty = th.solve(parse("1\nx^2 - 1;"), backend="phcpy")
+    assert len(empty) == 0 and any("nothing the second time as well" in note for note in empty.notes)
+
+
+@WITH_PHCPY
 @pytest.mark.parametrize("known", known_systems.SINGULAR, ids=lambda k: k.name)
 def test_phcpy_agrees_on_multiplicities(known):
     theirs = th.solve(known.system, backend="phcpy")

@@ -25,6 +25,7 @@ from theory.polynomials import Polynomial
 from theory.systems import PolynomialSystem
 
 TIMEOUT = 3600.0  # seconds
+_SEEDS = 2**30  # PHCpack's seed is a positive integer of 32 bits
 _WORKER = Path(__file__).with_name("phcpy_worker.py")
 _ILL_CONDITIONED = 1e7  # beyond that two nearby points cannot be told from one singular one
 
@@ -48,7 +49,9 @@ def interpreter() -> str | None:
 
 def solve(system: PolynomialSystem, seed: int = 0, tasks: int = 0, timeout: float = TIMEOUT) -> SolutionSet:
     """The solutions PHCpack finds, sifted like our own; its paths are those of the solutions it returns,
-    as many as the multiplicity says; points that do not solve the equations count as failed.
+    as many as the multiplicity says; points that do not solve the equations count as failed. PHCpack's random numbers
+    come from the seed. An empty answer is asked for once more with another seed: PHCpack 2.4.86 reads counters that it
+    never set, and then may return nothing at all.
 
     Raises ValueError for systems that are not square, BackendError where phcpy is missing, fails or takes longer than
     the timeout (seconds).
@@ -59,11 +62,18 @@ def solve(system: PolynomialSystem, seed: int = 0, tasks: int = 0, timeout: floa
     polynomials, scales = equilibrate(system.polynomials, n)
     names = [f"x{k + 1}" for k in range(n)]  # i, I and e mean something to PHCpack's parser
     texts = [_decimal_text(polynomial, names) for polynomial in polynomials]
-    answer = _ask({"polynomials": texts, "names": names, "tasks": tasks}, timeout)
+    request = {"polynomials": texts, "names": names, "tasks": tasks}
+    answer = _ask(request | {"seed": 1 + seed % _SEEDS}, timeout)
+    again = not answer
+    if again:
+        answer = _ask(request | {"seed": 1 + (seed + 1) % _SEEDS}, timeout)
     pairs = np.array([s["point"] for s in answer], dtype=float).reshape(-1, n, 2)
     points = pairs[..., 0] + 1j * pairs[..., 1]
     scaled = PolynomialSystem.from_polynomials(polynomials, system.names)
     found = _sifted(scaled, points, np.array([s["multiplicity"] for s in answer], dtype=int), seed)
+    if again:
+        second = f"{len(answer)} points the second time" if answer else "nothing the second time as well"
+        found = replace(found, notes=(*found.notes, f"PHCpack gave no point and was asked again: {second}"))
     return replace(found, solutions=found.solutions * scales)
 
 
