@@ -74,7 +74,7 @@ class Config:
 
 
 PRESETS = {
-    "smoke": Config(data="digits", subset=(200, 50), rates=(0.1, 1.0), splits=(0, 2), epochs=3, batch=25, points=3,
+    "smoke": Config(data="digits", subset=(200, 50), rates=(0.1, 1.0), splits=(0, 2), epochs=3, batch=50, points=3,
                     search=3, looks=(1,), repeats=4),
     "cpu": Config(subset=(2000, 1000), rates=(0.01, 0.05, 0.2), splits=(0, 4), epochs=14, points=9, search=5,
                   looks=(1, 2, 5, 9), repeats=3),
