@@ -10,7 +10,7 @@ compare: .venv/installed-empirical
 	@$(PY) -m empirical compare --preset smoke --out report
 
 test: .venv/installed-test
-	@$(PY) -m pytest
+	@$(PY) -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 lint: .venv/installed-test
 	@$(PY) -m ruff format --check . && $(PY) -m ruff check . && $(PY) -m mypy

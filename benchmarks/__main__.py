@@ -139,15 +139,16 @@ def family(systems: str | None, sets: int, json_file: str | None) -> None:
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(min=1), help="The median counts.")
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--descent", default="1000,4000", show_default=True, help='Images of a step of batch descent; "": none.')
+@click.option("--variants", is_flag=True, help="Also in bfloat16 and with torch.compile, which no experiment uses.")
 @to_json
-def training(images: int, rounds: int, device: str, descent: str, json_file: str | None) -> None:
+def training(images: int, rounds: int, device: str, descent: str, variants: bool, json_file: str | None) -> None:
     """Images a second of the plain CNN: one trajectory, eight at once; what batch descent in pieces costs."""
     from benchmarks import report, training
 
     sizes = [part.strip() for part in descent.split(",") if part.strip()]
     if wrong := [size for size in sizes if not size.isdecimal() or int(size) < 4]:
         raise click.BadParameter(f"numbers of images, at least 4 each, got {wrong[0]!r}", param_hint="--descent")
-    found = training.rates(images, rounds, device)
+    found = training.rates(images, rounds, device, variants=variants)
     speed = {rate.way: rate.wall for rate in found}
     rows = [(r.way, r.wall, r.cpu, r.wall / speed[training.LOADER], r.wall / speed[training.IN_TURN]) for r in found]
     steps = training.descents(tuple(map(int, sizes)), (None, 500, 100), device)

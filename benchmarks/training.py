@@ -27,6 +27,7 @@ from empirical.histories import TrainConfig
 from empirical.models import PlainCNN
 
 LOADER, TENSORS, OURS = "plain loop, torchvision data set", "plain loop, tensors", "one trajectory"
+BFLOAT16, COMPILED = "one trajectory, bfloat16", "one trajectory, torch.compile"
 IN_TURN, AT_ONCE, STACKED = "several in turn", "several at once", "several as one (vmap)"
 
 
@@ -67,9 +68,23 @@ class _Pictures(Dataset):
         return self.transform(Image.fromarray(self.images[k])), int(self.labels[k])
 
 
-def rates(n: int, rounds: int, device: str, nets: int = 8) -> list[Rate]:
+class _Bfloat16(nn.Module):
+    """The net with its convolutions and products in bfloat16, weights in float32."""
+
+    def __init__(self, net: nn.Module, device: str) -> None:
+        super().__init__()
+        self.net, self.kind = net, torch.device(device).type
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(self.kind, dtype=torch.bfloat16):
+            return self.net(inputs).float()
+
+
+def rates(n: int, rounds: int, device: str, nets: int = 8, variants: bool = False) -> list[Rate]:
     """Each way to train, on n images an epoch, the median of as many rounds; nets: how many several are.
 
+    variants: also one trajectory in bfloat16, and one of a net that torch.compile has compiled (which needs a C++
+    compiler); the experiments use neither.
     The plain loops run in a process of their own, in which memory is managed as it is by default.
     """
     code = f"from benchmarks.training import plain_rates; plain_rates({n}, {rounds}, {device!r})"
@@ -79,11 +94,15 @@ def rates(n: int, rounds: int, device: str, nets: int = 8) -> list[Rate]:
     data = Data("random", inputs, labels, inputs[:0], labels[:0], 10, identity="random")
     jobs = [(PlainCNN(seed=k), TrainConfig(epochs=2, every=2, seed=k)) for k in range(nets)]
     ways: dict[str, tuple[int, Callable[[], object]]] = {
-        OURS: (n, lambda: _one_epoch(data, device)),
+        OURS: (n, lambda: _one_epoch(PlainCNN(), data, device)),
         IN_TURN: (2 * nets * n, lambda: [train.train(_copy(net), data, config, device=device) for net, config in jobs]),
         AT_ONCE: (2 * nets * n, lambda: train.train_each(jobs, data, device=device)),
         STACKED: (2 * nets * n, lambda: _stack(jobs, data, device)),
     }
+    if variants:
+        compiled = torch.compile(PlainCNN())
+        ways[BFLOAT16] = n, lambda: _one_epoch(_Bfloat16(PlainCNN(), device), data, device)
+        ways[COMPILED] = n, lambda: _one_epoch(compiled, data, device)
     return [Rate(*row) for row in json.loads(plain.stdout)] + _rates(ways, rounds, device)
 
 
@@ -174,9 +193,9 @@ def _plain_loop(pictures: Dataset, device: str) -> None:
         optimizer.step()
 
 
-def _one_epoch(data: Data, device: str) -> None:
+def _one_epoch(model: nn.Module, data: Data, device: str) -> None:
     """An epoch without the look at its end, which the plain loop does not have either."""
-    model, config = PlainCNN(), TrainConfig(epochs=2, every=2)
+    config = TrainConfig(epochs=2, every=2)
     sets = epochs.on_device(data, model, device)
     small = epochs.Sets(sets.train_inputs[:2], sets.train_labels[:2], sets.test_inputs, sets.test_labels)
     epochs.one_epoch(model, sets, config, epochs.start(model, small, config))

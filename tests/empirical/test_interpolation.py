@@ -37,8 +37,8 @@ def test_at_a_larger_rate_children_that_split_at_the_start_end_farther_apart(smo
     assert max(low) < min(high)
 
 
-def test_averaged_statistics_show_walls_where_estimated_ones_do_not(smoke):
-    some = [row for row in smoke.table if row["section"] == "children"]
+def test_averaged_statistics_make_walls_higher(smoke):
+    some = [row for row in smoke.table if row["section"] == interpolation.INDEPENDENT]
     assert np.mean([row["barrier_averaged"] for row in some]) > np.mean([row["barrier"] for row in some])
 
 

@@ -90,13 +90,13 @@ def test_a_list_of_solutions_after_the_system_is_skipped():
     ],
 )
 def test_bad_text_is_refused_in_one_line_that_says_where(text, said):
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(ParseError) as caught:
         PolynomialSystem.parse(text)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 200
-    assert time.perf_counter() - started < 20
+    assert time.process_time() - started < 20
 
 
 @pytest.mark.parametrize("text", ["1\nx - x;", "2\nx;\n0*x + 1;", "1\n3 + 0*x;"])
@@ -142,9 +142,9 @@ def test_known_systems_survive_the_round_trip(known):
 def test_large_systems_are_read_in_milliseconds():
     text = "\n".join([known_systems.EVERY[name].system.to_text() for name in ("cyclic-7",)])
     parse_system(text)
-    started = time.perf_counter()
+    started = time.process_time()
     parse_system(text)
-    assert time.perf_counter() - started < 0.1
+    assert time.process_time() - started < 0.1
 
 
 @pytest.mark.parametrize("format", ["phcpack", "bertini", "macaulay2", "julia", "msolve"])

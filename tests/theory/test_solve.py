@@ -152,10 +152,12 @@ def test_an_empty_answer_of_phcpy_is_asked_for_once_more(monkeypatch):
 
     monkeypatch.setattr(phcpy_backend, "_ask", ask)
     found = th.solve(parse("1\nx^2 - 1;"), backend="phcpy")
-    assert len(found) == 2 and seeds == [1, 2]
+    assert len(found) == 2
+    assert seeds == [1, 2]
     assert any("asked again: 2 points the second time" in note for note in found.notes)
     empty = th.solve(parse("1\nx^2 - 1;"), backend="phcpy")
-    assert len(empty) == 0 and any("nothing the second time as well" in note for note in empty.notes)
+    assert len(empty) == 0
+    assert any("nothing the second time as well" in note for note in empty.notes)
 
 
 @WITH_PHCPY
