@@ -71,7 +71,7 @@ class Config:
 
 
 PRESETS = {
-    "smoke": Config(data="digits", subset=(200, 200), sgd_epochs=18, rate=0.1, descent_steps=5, early=(), runs=3,
+    "smoke": Config(data="digits", subset=(120, 200), sgd_epochs=18, rate=0.1, descent_steps=5, early=(), runs=3,
                     steps=10, keep=5, nets=3, piece=None),
     "cpu": Config(subset=(2000, 1000), sgd_epochs=40, descent_steps=30, early=(5,), steps=30, keep=3, nets=3,
                   piece=None),
