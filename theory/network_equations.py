@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from theory.activations import PolynomialActivation
 from theory.dual_numbers import Dual, linear, tangent
 from theory.image_layers import AveragePool
-from theory.layers import Activate, Layer, Normalise
 from theory.polynomials import Polynomial, gaussian
 from theory.rings import RESIDUE_PRIME, finite_array, plain_array, residue, ring_array, ring_matrix, ring_number
 
@@ -142,7 +140,7 @@ class NetworkEquations:
 
     @cached_property
     def _absolute(self) -> "NetworkEquations":
-        return replace(self, network=self.network.from_layers(map(_absolute_layer, self.network.layers)))
+        return replace(self, network=self.network.absolute)
 
     # ---- other rings
 
@@ -169,14 +167,6 @@ class NetworkEquations:
         K = self.n_unknowns
         expanded = self.residuals([Polynomial.variable(k, K) for k in range(K)])
         return tuple(p if isinstance(p, Polynomial) else Polynomial.constant(p, K) for p in expanded)
-
-
-def _absolute_layer(layer: Layer) -> Layer:
-    if isinstance(layer, Normalise):
-        return replace(layer, scale=tuple(map(abs, layer.scale)), shift=tuple(map(abs, layer.shift)))
-    if not isinstance(layer, Activate):
-        return layer
-    return replace(layer, activation=PolynomialActivation([abs(c) for c in layer.activation.coefficients]))
 
 
 def _random_line(equations: NetworkEquations) -> tuple[list[Any], list[Any], list[Any]]:

@@ -12,7 +12,7 @@ import numpy as np
 from theory.activations import PolynomialActivation
 from theory.dual_numbers import linear
 from theory.image_layers import arranged
-from theory.layers import Activate, Dense, Layer, Shape, join
+from theory.layers import Activate, Dense, Layer, Normalise, Shape, join
 from theory.network_equations import NetworkEquations
 from theory.polynomials import gaussian
 from theory.rings import finite_array, ring_array, ring_number
@@ -134,6 +134,11 @@ class PolynomialNetwork:
         import sympy as sp
 
         return tuple(sp.Symbol(name) for name in self.names)
+
+    @cached_property
+    def absolute(self) -> "PolynomialNetwork":
+        """The network with the absolute values of its coefficients: at |w|, |x| it bounds the sums of |terms|."""
+        return self.from_layers(map(_absolute_layer, self.layers))
 
     @property
     def degree_in_weights(self) -> tuple[int, ...]:
@@ -316,3 +321,11 @@ class PolynomialNetwork:
         if len(rows) < self.n_parameters:
             equations = replace(equations, rows=rows)
         return PolynomialSystem.from_network(equations)
+
+
+def _absolute_layer(layer: Layer) -> Layer:
+    if isinstance(layer, Normalise):
+        return replace(layer, scale=tuple(map(abs, layer.scale)), shift=tuple(map(abs, layer.shift)))
+    if not isinstance(layer, Activate):
+        return layer
+    return replace(layer, activation=PolynomialActivation([abs(c) for c in layer.activation.coefficients]))

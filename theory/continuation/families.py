@@ -103,13 +103,14 @@ class Family:
         every = [replace(equations_of(self.system), targets=t) for t in targets]
         start, n_paths = self._start(seed), len(every) * self.degree
 
-        def followed(k: int) -> list[Outcome]:
+        def followed(k: int) -> list[tuple[Homotopy, Outcome]]:
             block = every[k : k + _BLOCK]
             goals = np.array([start.parameters, *(self._goal(equations) for equations in block)])
             last = np.repeat(np.arange(1, len(goals)), self.degree)
             ends = track(self.tape, np.tile(start.points, (len(block), 1)), goals, 0, last)
-            each = zip(block, *(np.split(part, len(block)) for part in ends), strict=True)
-            return [ends_of(self._homotopy(e, seed), DEFAULT, known=Ends(*known)) for e, *known in each]
+            homotopies = [self._homotopy(equations, seed) for equations in block]
+            each = zip(homotopies, *(np.split(part, len(block)) for part in ends), strict=True)
+            return [(homotopy, ends_of(homotopy, DEFAULT, known=Ends(*known))) for homotopy, *known in each]
 
         found: list[SolutionSet] = []
         with ThreadPoolExecutor(1) as pool:  # the next block is followed, without the interpreter, while one is sifted
@@ -118,8 +119,8 @@ class Family:
                 outcomes = coming.pop(0).result()
                 if k + 2 * _BLOCK < len(every):
                     coming.append(pool.submit(followed, k + 2 * _BLOCK))
-                for equations, outcome in zip(every[k : k + _BLOCK], outcomes, strict=True):
-                    found.append(self._solved(equations, seed, None, "raise", outcome))
+                for equations, known in zip(every[k : k + _BLOCK], outcomes, strict=True):
+                    found.append(self._solved(equations, seed, None, "raise", known))
                 if progress is not None:
                     progress(len(found) * self.degree, n_paths, f"{len(found)} data sets")
         return found
@@ -130,18 +131,18 @@ class Family:
         seed: int,
         progress: Progress | None,
         on_interrupt: str,
-        outcome: Outcome | None,
+        known: tuple[Homotopy, Outcome] | None,
     ) -> SolutionSet:
-        """outcome: what becomes of the paths of the first way, where that is known."""
+        """known: the homotopy of the first way, and what becomes of its paths, where that is known."""
         best: SolutionSet | None = None
+
+        def restart(s: int) -> Homotopy:
+            return known[0] if known is not None and s == seed else self._homotopy(equations, s)
+
         for way in range(_WAYS):  # straight, or where a path fails, by way of other generic targets
             try:
-                found = follow(
-                    lambda s: self._homotopy(equations, s),
-                    seed + 1000 * way,
-                    progress,
-                    outcome=None if way else outcome,
-                )
+                outcome = known[1] if known is not None and not way else None
+                found = follow(restart, seed + 1000 * way, progress, outcome=outcome)
             except Interrupted as stopped:
                 if on_interrupt == "raise":
                     raise
