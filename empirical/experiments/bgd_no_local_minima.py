@@ -74,7 +74,7 @@ class Config:
 
 
 PRESETS = {
-    "smoke": Config(data="digits", subset=(200, 200), batch=25, rate=0.1, epochs=10, steps=20, piece=None, looks=4,
+    "smoke": Config(data="digits", subset=(120, 200), batch=25, rate=0.1, epochs=10, steps=20, piece=None, looks=4,
                     negligible=0.1),
     "cpu": Config(subset=(2000, 5000), epochs=40, steps=60, piece=None, looks=6),
     "paper": Config(),
