@@ -136,3 +136,14 @@ def test_notes_on_parts_of_a_set_do_not_stay_beside_those_on_the_whole():
     found = solved("2\n(x-2)*(x-2000001/1000000)*(x-1000001/500000)*(x-4)^2;\n(y-1+2*x)*(y+2);")
     assert found.multiplicity.sum() + found.paths.failed == 10
     assert sum("exact count" in note for note in found.notes) <= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "multiplicity"),
+    [
+        ("1\n(x-1e80)^2*(x-1e-80)^2*(x^2+1);", [1, 1, 2, 2]),
+        ("1\n(x-1e100)^3*(x-1e-100)^2*(x^2+1);", [1, 1, 2, 3]),
+    ],
+)
+def test_multiple_zeros_where_doubles_overflow_are_found(text, multiplicity):
+    assert sorted(solved(text).multiplicity) == multiplicity

@@ -51,6 +51,8 @@ def zeros_near(system: PolynomialSystem, point: np.ndarray, others: np.ndarray, 
     """Proved regular zeros (k, n) close to a point (n,), so many as a rule, that are none of the others (p, n)."""
     size = 1 + np.abs(point).max()
     jacobian = system.jacobian(point[None])[0]
+    if not np.isfinite(jacobian).all():  # no direction to look in
+        return others[:0]
     lengths = np.linalg.norm(jacobian, axis=1, keepdims=True)
     direction = np.linalg.svd(jacobian / np.where(lengths > 0, lengths, 1))[2][-1].conj()
     turns = np.exp(2j * np.pi * (np.arange(2 * multiplicity) + 0.3) / (2 * multiplicity))
