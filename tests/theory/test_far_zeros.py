@@ -190,3 +190,22 @@ def test_affine_factors_far_from_others_are_no_reason_to_give_up(text, total):
 def test_contradicting_affine_equations_are_named():
     found = solved("3\nx^2-1;y-x-1;2*y-2*x-3;", "auto", 0)
     assert found.notes == ("the affine equations contradict each other",)
+
+
+def nearly_degenerate(n):
+    """2^n zeros, for no direction makes all terms of degree 2 vanish; without 1e-10 a hyperplane of them would."""
+    total = "+".join(f"x{i}" for i in range(1, n + 1))
+    equations = [f"x{i}*({total})+{i}*x{i % n + 1}-{i + 1}+1e-10*x{i}^2" for i in range(1, n + 1)]
+    return th.PolynomialSystem.parse(f"{n}\n" + ";".join(equations) + ";")
+
+
+def test_zeros_that_look_infinite_because_highest_terms_nearly_cancel_are_found_or_undecided():
+    found = th.solve(nearly_degenerate(4))
+    assert found.paths.at_infinity == 0
+    assert found.multiplicity.sum() + found.paths.failed == 16
+
+
+def test_where_such_zeros_are_too_many_to_count_a_note_says_that_they_may_be_missing():
+    found = th.solve(nearly_degenerate(5))
+    whole = found.multiplicity.sum() + found.paths.failed == 32
+    assert whole or any("may end at zeros larger than 1e6" in note for note in found.notes)

@@ -22,6 +22,8 @@ from theory.quotient_dimension import MOST_COLUMNS, quotient_dimension
 from theory.systems import PolynomialSystem
 
 _QUICK = 60  # monomials of a count that takes about a hundredth of a second
+_FINE = 2**20  # numerators and denominators from which on highest terms may nearly, but not quite, cancel,
+_FINE_COLUMNS = 500  # and monomials of a count then: less than a second
 _CROWDED = 1e6  # condition from which on other zeros may be close,
 _MOST_CROWDED = 5  # and how many such zeros are looked at
 _ROUNDS, _CLOSE, _MOST_PAIRS = 2, 1e-3, 100  # of looks at the middle of zeros so close, in units of 1 + |x|
@@ -47,7 +49,7 @@ def beside_exact_count(
     columns = _worth(system, found, wide)
     total = quotient_dimension(system.polynomials, columns) if columns else None
     if total is None:
-        return found
+        return _too_large(found) if columns == _FINE_COLUMNS else found
 
     def faults(each: SolutionSet) -> tuple[int, int]:
         """By how much a set misses the number of zeros; its singular solutions, where they may be several zeros."""
@@ -80,7 +82,16 @@ def _worth(system: PolynomialSystem, found: SolutionSet, wide: bool) -> int:
         return 0
     if paths.failed or _has_clusters(found) or (wide and (paths.at_infinity or found.singular.any())):
         return MOST_COLUMNS
+    if paths.at_infinity and _is_fine(system):
+        return _FINE_COLUMNS
     return _QUICK if paths.at_infinity else 0
+
+
+def _is_fine(system: PolynomialSystem) -> bool:
+    """Whether a coefficient is no fraction of small numbers: where terms of the highest degree nearly have a common
+    zero, some finite zeros are as large as zeros are that went to infinity."""
+    parts = (part for p in system.polynomials for c in p.terms.values() for part in (c.re, c.im))
+    return any(max(abs(part.numerator), part.denominator) >= _FINE for part in parts)
 
 
 def _attempts(start: str, wide: bool, attempt: Attempt) -> Iterator[SolutionSet]:
@@ -150,6 +161,12 @@ def _doubtful(found: SolutionSet) -> SolutionSet:
         "whether 1 singular solution is one zero" if count == 1 else f"whether {count} singular solutions are as many"
     )
     return replace(found, notes=(*found.notes, f"{what} or several zeros close together is not certain"))
+
+
+def _too_large(found: SolutionSet) -> SolutionSet:
+    """Zeros of a system without an exact count, whose highest terms may nearly have a zero in common."""
+    note = "paths said to go to infinity may end at zeros larger than 1e6: there are too many terms for an exact count"
+    return replace(found, notes=(*found.notes, note))
 
 
 def _incomplete(found: SolutionSet, total: int) -> SolutionSet:
